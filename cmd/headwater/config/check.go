@@ -1,0 +1,103 @@
+package config
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+)
+
+// Validate checks a configuration as a whole: every value against its range, and the values against each
+// other. What [Load] returns without error is valid; this is for configurations made in code. The error is a
+// [Faults].
+func (c Config) Validate() error {
+	var faults Faults
+	for _, s := range table {
+		v := s.bind(&c)
+		if err := v.set(v.get()); err != nil {
+			faults = append(faults, Fault{Key: s.key, Origin: c.Origin(s.key), Err: err})
+		}
+	}
+	return append(faults, c.check()...).asError()
+}
+
+// check finds what is wrong with values that are each right on their own.
+func (c Config) check() Faults {
+	var faults Faults
+	add := func(key, format string, args ...any) {
+		faults = append(faults, Fault{Key: key, Origin: c.Origin(key), Err: fmt.Errorf(format, args...)})
+	}
+	checkTLS(c.RTMPS, "rtmps", add)
+	checkTLS(c.HTTPS, "https", add)
+	c.checkPorts(add)
+	if c.RTMP.Addr == "" && c.RTMPS.Addr == "" {
+		add("rtmp.addr", "is off, and so is rtmps.addr: nobody could publish")
+	}
+	if c.Admin.Addr != "" && !IsLoopback(c.Admin.Addr) && c.Admin.Token == "" {
+		add("admin.token", "is required because admin.addr (%s, %s) is not a loopback address",
+			c.Admin.Addr, c.Origin("admin.addr"))
+	}
+	if c.Storage.Kind == StorageDir && c.Storage.Dir == "" {
+		add("storage.dir", "is empty, but storage.kind is %s", StorageDir)
+	}
+	if c.HLS.SegmentMaxAge%time.Second != 0 {
+		add("hls.segment_max_age", "%s is not a whole number of seconds", c.HLS.SegmentMaxAge)
+	}
+	if c.RTMP.MaxConnectionsPerIP > c.RTMP.MaxConnections {
+		add("rtmp.max_connections_per_ip", "%d is more than rtmp.max_connections (%d)",
+			c.RTMP.MaxConnectionsPerIP, c.RTMP.MaxConnections)
+	}
+	return faults
+}
+
+// checkTLS reads the certificate of a listener that is on: a server that starts without it would be found
+// out by its users.
+func checkTLS(l TLSListener, group string, add func(key, format string, args ...any)) {
+	if !l.Enabled() {
+		return
+	}
+	if l.Cert == "" {
+		add(group+".cert", "is required because %s.addr is set", group)
+	}
+	if l.Key == "" {
+		add(group+".key", "is required because %s.addr is set", group)
+	}
+	if l.Cert == "" || l.Key == "" {
+		return
+	}
+	if _, err := tls.LoadX509KeyPair(l.Cert, l.Key); err != nil {
+		// A pair that does not fit together is reported at the certificate; a file that cannot be opened names itself.
+		add(group+".cert", "certificate and key: %w", err)
+	}
+}
+
+// checkPorts finds listeners that would take each other's port.
+func (c Config) checkPorts(add func(key, format string, args ...any)) {
+	listeners := []struct{ key, addr string }{
+		{"rtmp.addr", c.RTMP.Addr}, {"rtmps.addr", c.RTMPS.Addr},
+		{"http.addr", c.HTTP.Addr}, {"https.addr", c.HTTPS.Addr}, {"admin.addr", c.Admin.Addr},
+	}
+	for i, one := range listeners {
+		for _, earlier := range listeners[:i] {
+			if overlap(earlier.addr, one.addr) {
+				add(one.key, "%s is taken by %s (%s)", one.addr, earlier.key, earlier.addr)
+			}
+		}
+	}
+}
+
+// overlap says whether two listeners want the same port of the same address.
+func overlap(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if errors.Join(errA, errB) != nil || portA != portB || portA == "0" {
+		return false
+	}
+	return hostA == hostB || isEvery(hostA) || isEvery(hostB)
+}
+
+func isEvery(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "" || ip != nil && ip.IsUnspecified()
+}

@@ -1,0 +1,135 @@
+package config
+
+import (
+	"strings"
+	"time"
+)
+
+// setting is one row of the table.
+type setting struct {
+	key    string // "group.name", lower case; words within a name are joined by "_"
+	def    string // the default, as one would write it in the file
+	help   string // what it means, for --help and the documentation
+	bind   func(*Config) value
+	secret bool // never shown, never part of an error text
+}
+
+// env is the environment variable of the setting: rtmp.addr is HEADWATER_RTMP_ADDR.
+func (s setting) env() string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(s.key, ".", "_"))
+}
+
+const (
+	envPrefix = "HEADWATER_"
+
+	kib = 1 << 10
+	mib = 1 << 20
+
+	// maxMessage is what a message length of 24 bits can say.
+	maxMessage = 16 * mib
+	// year bounds the durations that have no other natural bound; caches treat more as a year too.
+	year = 365 * 24 * time.Hour
+)
+
+// table has every setting, in the order in which they are shown.
+var table = []setting{
+	{key: "rtmp.addr", def: ":1935", help: "RTMP listener; empty is off",
+		bind: func(c *Config) value { return address(&c.RTMP.Addr) }},
+	{key: "rtmp.max_message", def: "8MiB", help: "largest RTMP message taken from a peer",
+		bind: func(c *Config) value { return size(&c.RTMP.MaxMessage, 64*kib, maxMessage) }},
+	{key: "rtmp.max_connections", def: "10000", help: "RTMP connections at once",
+		bind: func(c *Config) value { return count(&c.RTMP.MaxConnections, 1, 1_000_000) }},
+	{key: "rtmp.max_connections_per_ip", def: "1000", help: "RTMP connections at once from one address",
+		bind: func(c *Config) value { return count(&c.RTMP.MaxConnectionsPerIP, 1, 1_000_000) }},
+	{key: "rtmp.handshake_timeout", def: "5s", help: "longest RTMP handshake",
+		bind: func(c *Config) value {
+			return duration(&c.RTMP.HandshakeTimeout, 100*time.Millisecond, time.Minute)
+		}},
+	{key: "rtmp.request_timeout", def: "10s", help: "longest time from the handshake to publish or play",
+		bind: func(c *Config) value {
+			return duration(&c.RTMP.RequestTimeout, 100*time.Millisecond, 5*time.Minute)
+		}},
+	{key: "rtmp.media_timeout", def: "15s", help: "longest silence of a publisher before its publication ends",
+		bind: func(c *Config) value { return duration(&c.RTMP.MediaTimeout, time.Second, time.Hour) }},
+
+	{key: "rtmps.addr", def: "", help: "RTMP over TLS listener; empty is off",
+		bind: func(c *Config) value { return address(&c.RTMPS.Addr) }},
+	{key: "rtmps.cert", def: "", help: "PEM file with the certificate chain for RTMPS",
+		bind: func(c *Config) value { return text(&c.RTMPS.Cert, "file") }},
+	{key: "rtmps.key", def: "", help: "PEM file with the private key for RTMPS",
+		bind: func(c *Config) value { return text(&c.RTMPS.Key, "file") }},
+
+	{key: "http.addr", def: ":8080", help: "public HTTP listener for HLS and FLV; empty is off",
+		bind: func(c *Config) value { return address(&c.HTTP.Addr) }},
+	{key: "https.addr", def: "", help: "the same over TLS, with HTTP/2; empty is off",
+		bind: func(c *Config) value { return address(&c.HTTPS.Addr) }},
+	{key: "https.cert", def: "", help: "PEM file with the certificate chain for HTTPS",
+		bind: func(c *Config) value { return text(&c.HTTPS.Cert, "file") }},
+	{key: "https.key", def: "", help: "PEM file with the private key for HTTPS",
+		bind: func(c *Config) value { return text(&c.HTTPS.Key, "file") }},
+
+	{key: "admin.addr", def: "127.0.0.1:8081", help: "private HTTP listener for API, metrics, health and console; empty is off",
+		bind: func(c *Config) value { return address(&c.Admin.Addr) }},
+	{key: "admin.token", def: "", help: "bearer token of the private listener; required unless it is on loopback", secret: true,
+		bind: func(c *Config) value { return text(&c.Admin.Token, "secret") }},
+
+	{key: "storage.kind", def: "dir", help: "where segments and journals live; memory keeps nothing",
+		bind: func(c *Config) value { return choice(&c.Storage.Kind, StorageDir, StorageMemory) }},
+	{key: "storage.dir", def: "./headwater-data", help: "folder of the dir storage, made when it is missing",
+		bind: func(c *Config) value { return text(&c.Storage.Dir, "folder") }},
+
+	{key: "hls.enabled", def: "true", help: "serve HLS",
+		bind: func(c *Config) value { return boolean(&c.HLS.Enabled) }},
+	{key: "hls.segment", def: "2s", help: "shortest segment; the cut waits for the next keyframe",
+		bind: func(c *Config) value { return duration(&c.HLS.Segment, 100*time.Millisecond, time.Minute) }},
+	{key: "hls.window", def: "6", help: "segments in the live playlist",
+		// RFC 8216, section 6.2.2, wants three target durations in a live playlist.
+		bind: func(c *Config) value { return count(&c.HLS.Window, 3, 10_000) }},
+	{key: "hls.segment_max_age", def: "31536000s", help: "how long caches may keep a segment",
+		bind: func(c *Config) value { return duration(&c.HLS.SegmentMaxAge, 0, year) }},
+
+	{key: "stream.grace", def: "30s", help: "how long outputs outlive their publisher",
+		bind: func(c *Config) value { return duration(&c.Stream.Grace, 0, 24*time.Hour) }},
+	{key: "stream.on_conflict", def: "takeover", help: "what a second publisher of a name does",
+		bind: func(c *Config) value { return choice(&c.Stream.OnConflict, ConflictTakeover, ConflictReject) }},
+
+	{key: "flv.enabled", def: "true", help: "serve HTTP-FLV and WebSocket-FLV",
+		bind: func(c *Config) value { return boolean(&c.FLV.Enabled) }},
+	{key: "flv.latency", def: "50ms", help: "longest time a packet waits for others before viewers are written to; 0 is at once",
+		bind: func(c *Config) value { return duration(&c.FLV.Latency, 0, time.Second) }},
+	{key: "flv.wait", def: "10s", help: "how long a viewer may wait for a publisher; 0 is not at all",
+		bind: func(c *Config) value { return duration(&c.FLV.Wait, 0, 5*time.Minute) }},
+	{key: "flv.max_backlog", def: "8MiB", help: "how far a viewer may fall behind before it continues at the newest keyframe",
+		bind: func(c *Config) value { return size(&c.FLV.MaxBacklog, 64*kib, 1024*mib) }},
+
+	{key: "auth.publish", def: "loopback", help: "who may publish: programs on this machine, or everybody",
+		bind: func(c *Config) value { return choice(&c.Auth.Publish, PublishLoopback, PublishOpen) }},
+
+	{key: "log.level", def: "info", help: "least level that is logged",
+		bind: func(c *Config) value { return level(&c.Log.Level) }},
+	{key: "log.format", def: "text", help: "shape of the log; json for machines",
+		bind: func(c *Config) value { return choice(&c.Log.Format, LogText, LogJSON) }},
+
+	{key: "drain.timeout", def: "10s", help: "how long publishers and viewers get to end cleanly at shutdown",
+		bind: func(c *Config) value { return duration(&c.Drain.Timeout, 0, 10*time.Minute) }},
+}
+
+// find returns the row of a key.
+func find(key string) (setting, bool) {
+	for _, s := range table {
+		if s.key == key {
+			return s, true
+		}
+	}
+	return setting{}, false
+}
+
+// isGroup says whether keys begin with name and a dot.
+func isGroup(name string) bool {
+	for _, s := range table {
+		if strings.HasPrefix(s.key, name+".") {
+			return true
+		}
+	}
+	return false
+}
