@@ -1,0 +1,74 @@
+package e2e
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+// pushLimit bounds a push beyond the length of what is pushed.
+const pushLimit = 20 * time.Second
+
+// ffmpegPush pushes an FLV file in real time with ffmpeg and returns when ffmpeg
+// has said goodbye. ffmpeg must not have complained.
+func ffmpegPush(ctx context.Context, t testing.TB, path, url string) {
+	t.Helper()
+	o := run(command(ctx, t, "ffmpeg", "-v", "error", "-nostdin", "-re", "-i", path, "-c", "copy", "-f", "flv", url))
+	if err := o.clean(); err != nil {
+		t.Errorf("push with ffmpeg: %v", err)
+	}
+}
+
+// recordings is what two players saw of one stream, each from its first frame to its end.
+type recordings struct {
+	hls    hlsRecording
+	flv    flvRecording
+	hlsErr error
+	flvErr error
+	done   chan struct{}
+}
+
+// watch starts an HLS and an FLV player before anything is published. It returns
+// when both have asked for the stream; wait returns when both have seen its end.
+func watch(ctx context.Context, o origin, name string) *recordings {
+	r := &recordings{done: make(chan struct{})}
+	asked := make(chan struct{})
+	flvEnded := make(chan struct{})
+	go func() {
+		defer close(flvEnded)
+		r.flv, r.flvErr = recordFLV(ctx, o.flvURL(name), asked)
+	}()
+	go func() {
+		defer close(r.done)
+		r.hls, r.hlsErr = recordHLS(ctx, o.hlsURL(name))
+		<-flvEnded
+	}()
+	select {
+	case <-asked:
+	case <-flvEnded:
+	}
+	return r
+}
+
+// wait waits for the end of both players and fails the test if one met a fault.
+func (r *recordings) wait(t *testing.T) {
+	t.Helper()
+	<-r.done
+	if r.hlsErr != nil {
+		t.Errorf("HLS: %v", r.hlsErr)
+		if r.hls.text != "" {
+			t.Logf("HLS: last playlist:\n%s", r.hls.text)
+		}
+	}
+	if r.flvErr != nil {
+		t.Errorf("FLV: %v", r.flvErr)
+	}
+	report(t, "HLS", r.hls.faults)
+	report(t, "FLV", r.flv.faults)
+	if t.Failed() {
+		t.FailNow()
+	}
+	if !r.flv.ended {
+		t.Error("FLV: the response was still open when the test's time was up")
+	}
+}

@@ -1,0 +1,230 @@
+package e2e
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The tests of this file prove the harness itself, against an origin made of
+// ffmpeg and a file server: what is right passes, and each kind of damage that
+// a faulty server could do is found.
+
+// standIn has ffmpeg write src as HLS and serves it the way an origin does.
+func standIn(t *testing.T, name, src string) origin {
+	t.Helper()
+	root := t.TempDir()
+	dir := filepath.Join(root, app, name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := analyse(limit(t, time.Minute), "ffmpeg", "-v", "error", "-i", src, "-c", "copy", "-f", "hls", "-hls_time", "2",
+		"-hls_list_size", "0", "-hls_segment_filename", filepath.Join(dir, "%03d.ts"), filepath.Join(dir, "index.m3u8")); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(root, app, name+".flv"), raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(liveHeaders(http.FileServer(http.Dir(root))))
+	t.Cleanup(srv.Close)
+	return origin{http: srv.URL}
+}
+
+// liveHeaders gives a file server's answers the headers of a live origin.
+func liveHeaders(next http.Handler) http.Handler {
+	types := map[string]string{".m3u8": "application/vnd.apple.mpegurl", ".ts": "video/mp2t", ".flv": "video/x-flv"}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		ext := filepath.Ext(r.URL.Path)
+		w.Header().Set("Content-Type", types[ext])
+		if ext == ".flv" {
+			w.Header().Set("Cache-Control", "no-store")
+			w.Header().Set("X-Accel-Buffering", "no")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func TestHarnessAcceptsWhatIsRight(t *testing.T) {
+	for _, name := range []string{"high-bframes", "audio-only-44k", "video-only-bframes", "ntsc-30"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			src := fixtureNamed(t, name).make(t)
+			o := standIn(t, name, src.path)
+			ctx := limit(t, time.Minute)
+			hls, err := recordHLS(ctx, o.hlsURL(name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			report(t, "HLS", hls.faults)
+			report(t, "HLS", account(src.media, hls.read(ctx, t), tsTolerance))
+			flv, err := recordFLV(ctx, o.flvURL(name), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			report(t, "FLV", flv.faults)
+			report(t, "FLV", account(src.media, flv.read(ctx, t), flvTolerance))
+		})
+	}
+}
+
+func TestAccountFindsEveryKindOfDamage(t *testing.T) {
+	src := fixtureNamed(t, "high-bframes").make(t).media
+	ms := time.Millisecond
+	damages := map[string]func(m *media){
+		"a frame lost in the middle":    func(m *media) { m.video = slices.Delete(m.video, 100, 101) },
+		"the first frame lost":          func(m *media) { m.audio = m.audio[1:] },
+		"the last frame lost":           func(m *media) { m.audio = m.audio[:len(m.audio)-1] },
+		"a frame sent twice":            func(m *media) { m.video = slices.Insert(m.video, 100, m.video[99]) },
+		"two frames swapped":            func(m *media) { m.video[50].hash, m.video[51].hash = m.video[51].hash, m.video[50].hash },
+		"a byte changed":                func(m *media) { m.audio[7].hash = strings.Repeat("0", 32) },
+		"a whole track lost":            func(m *media) { m.audio = nil },
+		"a frame 2 ms late":             func(m *media) { m.video[10].dts += 2 * ms; m.video[10].pts += 2 * ms },
+		"a composition time lost":       func(m *media) { m.video[10].pts = m.video[10].dts },
+		"audio 5 ms late as a whole":    func(m *media) { shift(m.audio, 5*ms) },
+		"video 5 ms late as a whole":    func(m *media) { shift(m.video, 5*ms) },
+		"audio drifting from its clock": func(m *media) { drift(m.audio, 10*time.Microsecond) },
+	}
+	for name, damage := range damages {
+		t.Run(name, func(t *testing.T) {
+			out := media{video: slices.Clone(src.video), audio: slices.Clone(src.audio), audioRate: src.audioRate}
+			damage(&out)
+			if faults := account(src, out, tsTolerance); len(faults) == 0 {
+				t.Error("not found")
+			} else {
+				t.Log(strings.Join(faults, "\n"))
+			}
+		})
+	}
+	moved := media{video: slices.Clone(src.video), audio: slices.Clone(src.audio), audioRate: src.audioRate}
+	shift(moved.video, time.Hour)
+	shift(moved.audio, time.Hour)
+	report(t, "both tracks moved by the same time", account(src, moved, flvTolerance))
+}
+
+func shift(frames []frame, by time.Duration) {
+	for i := range frames {
+		frames[i].dts += by
+		frames[i].pts += by
+	}
+}
+
+func drift(frames []frame, perFrame time.Duration) {
+	for i := range frames {
+		frames[i].dts += time.Duration(i) * perFrame
+		frames[i].pts += time.Duration(i) * perFrame
+	}
+}
+
+func TestTransportStreamCheckFindsDamage(t *testing.T) {
+	const name = "high-bframes"
+	src := fixtureNamed(t, name).make(t)
+	o := standIn(t, name, src.path)
+	rec, err := recordHLS(limit(t, time.Minute), o.hlsURL(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := rec.segments[1].data
+	cut := func(from, to int) []byte {
+		return slices.Concat(whole[:from*tsPacket], whole[to*tsPacket:])
+	}
+	for what, c := range map[string]struct {
+		data []byte
+		want string
+	}{
+		"no PAT and PMT":       {cut(0, 3), "PAT"},
+		"a packet lost":        {cut(40, 41), "continuity counter"},
+		"the key frame lost":   {cut(3, 30), "does not start with an IDR"},
+		"half a packet":        {whole[:len(whole)-94], "no whole number of packets"},
+		"nothing but one byte": {[]byte{0x47}, "no whole number of packets"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			faults := checkTS([]segment{{data: c.data}}, true, true)
+			if !strings.Contains(strings.Join(faults, "\n"), c.want) {
+				t.Errorf("no fault speaks of %q: %q", c.want, faults)
+			}
+		})
+	}
+	// ffmpeg's segments have an SDT before the PAT and no data_alignment_indicator.
+	known := []string{"the second packet has PID", "data_alignment_indicator"}
+	for _, fault := range checkTS(rec.segments, true, true) {
+		if !slices.ContainsFunc(known, func(k string) bool { return strings.Contains(fault, k) }) {
+			t.Errorf("ffmpeg's own segments: %s", fault)
+		}
+	}
+}
+
+func TestFLVCheckFindsDamage(t *testing.T) {
+	src := fixtureNamed(t, "high-bframes").make(t)
+	file, err := os.ReadFile(src.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// ffmpeg dates its end-of-sequence tag, the last one, before the last audio.
+	const endOfSequence = 11 + 5 + 4
+	file = file[:len(file)-endOfSequence]
+	report(t, "the fixture itself", checkFLV(file, true, true))
+	for what, damaged := range map[string][]byte{
+		"a cut tag":         file[:len(file)-5],
+		"no header":         file[1:],
+		"a size off by one": slices.Concat(file[:16], []byte{file[16] + 1}, file[17:]),
+	} {
+		if len(checkFLV(damaged, true, true)) == 0 {
+			t.Errorf("%s was not found", what)
+		}
+	}
+	if len(checkFLV(file, true, false)) == 0 {
+		t.Error("wrong track flags were not found")
+	}
+}
+
+// report fails the test for each fault.
+func report(t *testing.T, what string, faults []string) {
+	t.Helper()
+	for _, f := range faults {
+		t.Errorf("%s: %s", what, f)
+	}
+}
+
+// read writes the recording to a file and reads its frames.
+func (rec hlsRecording) read(ctx context.Context, t *testing.T) media {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "recording.ts")
+	if err := rec.writeTo(path); err != nil {
+		t.Fatal(err)
+	}
+	return readRecording(ctx, t, path)
+}
+
+// read writes the recording to a file and reads its frames.
+func (rec flvRecording) read(ctx context.Context, t *testing.T) media {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "recording.flv")
+	if err := os.WriteFile(path, rec.body, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return readRecording(ctx, t, path)
+}
+
+// readRecording reads a recording's frames and has each decoded.
+func readRecording(ctx context.Context, t *testing.T, path string) media {
+	t.Helper()
+	m, err := readMedia(ctx, path)
+	if err != nil {
+		t.Fatalf("read %s: %v", filepath.Base(path), err)
+	}
+	if err := decodes(ctx, path); err != nil {
+		t.Errorf("decode %s: %v", filepath.Base(path), err)
+	}
+	return m
+}

@@ -1,0 +1,186 @@
+package e2e
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	startLimit = 30 * time.Second
+	// stopLimit is how long a drain may take before the server counts as stuck.
+	stopLimit = 20 * time.Second
+)
+
+// server is a running headwater process.
+type server struct {
+	origin
+	admin   string // base URL of the admin server
+	storage string // its storage.dir
+
+	cmd    *exec.Cmd
+	exited chan struct{} // closed when the process and its output ended
+	err    error         // how it ended; valid after exited
+
+	mu  sync.Mutex
+	log strings.Builder
+}
+
+// readyRecord is the log record that says where the server listens.
+type readyRecord struct {
+	Msg   string `json:"msg"`
+	RTMP  string `json:"rtmp"`
+	HTTP  string `json:"http"`
+	Admin string `json:"admin"`
+}
+
+// startServer starts `headwater serve` on ports chosen by the kernel and waits
+// until it listens. When the test ends it is drained with SIGTERM and must exit
+// with 0, without having panicked or raced.
+func startServer(t *testing.T, flags ...string) *server {
+	t.Helper()
+	return startServerIn(t, t.TempDir(), flags...)
+}
+
+// startServerIn is startServer with a storage folder that may have a past.
+func startServerIn(t *testing.T, dir string, flags ...string) *server {
+	t.Helper()
+	path, err := headwater()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{storage: dir, exited: make(chan struct{})}
+	s.cmd = exec.Command(path, append([]string{"serve",
+		"--rtmp.addr", "127.0.0.1:0", "--http.addr", "127.0.0.1:0", "--admin.addr", "127.0.0.1:0",
+		"--storage.dir", dir, "--log.format", "json"}, flags...)...)
+	s.cmd.Dir = t.TempDir() // no headwater.yaml of a developer may leak in
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+
+	ready := make(chan readyRecord, 1)
+	if err := s.start(ready); err != nil {
+		t.Fatalf("start headwater: %v", err)
+	}
+	t.Cleanup(func() { s.check(t) })
+
+	select {
+	case r := <-ready:
+		s.origin = origin{rtmp: "rtmp://" + r.RTMP, http: "http://" + r.HTTP}
+		s.admin = "http://" + r.Admin
+	case <-s.exited:
+		t.Fatalf("headwater serve ended before it was ready: %v", s.err)
+	case <-time.After(startLimit):
+		t.Fatalf("headwater serve logged no record with msg \"ready\" within %v", startLimit)
+	}
+	return s
+}
+
+// start runs the process and follows its output; the first ready record is sent to ready.
+func (s *server) start(ready chan<- readyRecord) error {
+	stdout, err := s.cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	stderr, err := s.cmd.StderrPipe()
+	if err != nil {
+		return err
+	}
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	var readers sync.WaitGroup
+	for _, pipe := range []io.Reader{stdout, stderr} {
+		readers.Go(func() { s.follow(pipe, ready) })
+	}
+	go func() {
+		readers.Wait()
+		s.err = s.cmd.Wait()
+		close(s.exited)
+	}()
+	return nil
+}
+
+func (s *server) follow(pipe io.Reader, ready chan<- readyRecord) {
+	lines := bufio.NewReader(pipe)
+	for {
+		line, err := lines.ReadString('\n')
+		s.mu.Lock()
+		s.log.WriteString(line)
+		s.mu.Unlock()
+		var r readyRecord
+		if json.Unmarshal([]byte(line), &r) == nil && r.Msg == "ready" {
+			select {
+			case ready <- r:
+			default:
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// output returns what the server has printed and logged so far.
+func (s *server) output() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.log.String()
+}
+
+// stop drains the server with SIGTERM and returns how it ended. It may be called
+// more than once.
+func (s *server) stop() error {
+	select {
+	case <-s.exited:
+		return s.err
+	default:
+	}
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case <-s.exited:
+		return s.err
+	case <-time.After(stopLimit):
+		// SIGQUIT makes the runtime print every goroutine: the log then says what hangs.
+		_ = s.cmd.Process.Signal(syscall.SIGQUIT)
+		select {
+		case <-s.exited:
+		case <-time.After(stopLimit):
+			_ = s.cmd.Process.Kill()
+			<-s.exited
+		}
+		return errors.New("still running " + stopLimit.String() + " after SIGTERM")
+	}
+}
+
+// check stops the server and fails the test if it behaved badly.
+func (s *server) check(t *testing.T) {
+	if err := s.stop(); err != nil {
+		t.Errorf("headwater serve did not exit with 0 after SIGTERM: %v", err)
+	}
+	log := s.output()
+	for _, bad := range []string{"DATA RACE", "panic:", "fatal error:"} {
+		if strings.Contains(log, bad) {
+			t.Errorf("the server's log contains %q", bad)
+		}
+	}
+	if t.Failed() {
+		t.Logf("log of headwater serve:\n%s", tail(log, 64<<10))
+	}
+}
+
+// tail returns the last n bytes of s, from a line's beginning.
+func tail(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	s = s[len(s)-n:]
+	return "…\n" + s[strings.IndexByte(s, '\n')+1:]
+}
