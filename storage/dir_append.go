@@ -1,0 +1,57 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+)
+
+// Append opens a blob for records at its end; it is made when it is missing.
+func (d *Dir) Append(name string) (Appender, error) {
+	if err := checkName("append", name); err != nil {
+		return nil, err
+	}
+	f, err := d.create(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND)
+	if err != nil {
+		return nil, fmt.Errorf("append: %w", err)
+	}
+	info, err := f.Stat()
+	if err == nil && d.options.Sync {
+		err = d.syncFolder(path.Dir(name)) // the file may be new, and its name must survive as well
+	}
+	if err != nil {
+		return nil, fmt.Errorf("append: %w", errors.Join(err, f.Close()))
+	}
+	return &dirAppender{file: f, size: info.Size()}, nil
+}
+
+// dirAppender knows how long the file is, so that half a record can be taken back.
+type dirAppender struct {
+	file *os.File
+	size int64
+}
+
+func (a *dirAppender) Write(record []byte) (int, error) {
+	n, err := a.file.Write(record)
+	if err != nil {
+		err = fmt.Errorf("append: %w", err)
+		if n > 0 {
+			err = errors.Join(err, a.file.Truncate(a.size))
+		}
+		return 0, err
+	}
+	a.size += int64(n)
+	return n, nil
+}
+
+func (a *dirAppender) Truncate(size int64) error {
+	if err := a.file.Truncate(size); err != nil {
+		return fmt.Errorf("truncate: %w", err)
+	}
+	a.size = size
+	return nil
+}
+
+func (a *dirAppender) Sync() error  { return a.file.Sync() }
+func (a *dirAppender) Close() error { return a.file.Close() }
