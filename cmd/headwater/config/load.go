@@ -152,11 +152,7 @@ func unknownVariables(environ []string) Faults {
 func AddFlags(flags *pflag.FlagSet) {
 	c := Default()
 	for _, s := range table {
-		kind := s.bind(&c).kind
-		f := flags.VarPF(&rawFlag{text: s.def, kind: kind}, s.key, "", s.help)
-		if kind == kindBoolean {
-			f.NoOptDefVal = "true"
-		}
+		flags.Var(&rawFlag{text: s.def, kind: s.bind(&c).kind}, s.key, s.help)
 	}
 }
 

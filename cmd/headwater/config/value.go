@@ -193,10 +193,8 @@ func boolean(p *bool) value {
 		}
 		return nil
 	}
-	return value{kind: kindBoolean, set: set, get: func() string { return strconv.FormatBool(*p) }}
+	return value{kind: "boolean", set: set, get: func() string { return strconv.FormatBool(*p) }}
 }
-
-const kindBoolean = "boolean"
 
 // text is taken as it stands, except that no setting has a line break or another control character in it:
 // such a value is a file's content pasted where its name belongs. Its errors never quote it.

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/headwater-live/headwater/cmd/headwater/config"
+)
+
+func newServe() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server (no configuration needed)",
+		Long: `Run the server. It needs no configuration.
+
+A setting is a key in the configuration file, a flag and an environment variable at once:
+rtmp.addr in headwater.yaml is --rtmp.addr is HEADWATER_RTMP_ADDR. Flags beat environment
+beats file beats defaults.
+
+SIGTERM and SIGINT let publishers and viewers end cleanly, a second one ends at once.
+SIGHUP reads the configuration again.`,
+		Args: cobra.NoArgs,
+	}
+	s := addSettings(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cfg, err := config.Load(s.sources())
+		if err != nil {
+			return err
+		}
+		level := new(slog.LevelVar)
+		level.Set(cfg.Log.Level)
+		logger := newLogger(cmd.ErrOrStderr(), cfg.Log.Format, level)
+		r := &reloader{
+			load:    func() (config.Config, error) { return config.Load(s.sources()) },
+			running: cfg, level: level, logger: logger,
+		}
+		if err := serveWithReload(cmd.Context(), cfg, r, logger, cmd.OutOrStdout()); err != nil {
+			return failure{err}
+		}
+		return nil
+	}
+	return cmd
+}
+
+// newLogger makes the log of the server.
+func newLogger(w io.Writer, format config.LogFormat, level slog.Leveler) *slog.Logger {
+	o := &slog.HandlerOptions{Level: level}
+	if format == config.LogJSON {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// serveWithReload is serve with an ear for SIGHUP.
+func serveWithReload(ctx context.Context, cfg config.Config, r *reloader, logger *slog.Logger, stdout io.Writer) error {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+
+	listening, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { r.run(listening, hangups) })
+	err := serve(ctx, cfg, logger, stdout)
+	stop()
+	wg.Wait()
+	return err
+}
+
+// serve runs the server until ctx ends, and then until everybody had their time to end cleanly. It says on
+// stdout what a newcomer needs next, once every listener is bound.
+func serve(ctx context.Context, cfg config.Config, logger *slog.Logger, stdout io.Writer) error {
+	s, err := wire(cfg, logger)
+	if err != nil {
+		return err
+	}
+	if err := welcome(stdout, s.welcomeInfo()); err != nil {
+		// Nobody reads along, which is no reason not to serve.
+		logger.Debug("welcome text was not written", "err", err)
+	}
+	if err := s.run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	logger.Info("ended as asked")
+	return nil
+}
