@@ -99,6 +99,12 @@ func (t flvTag) keyframe() bool {
 	return t.kind == tagVideo && t.coded() && t.body[0]>>4 == 1
 }
 
+// composition is the composition time of a video frame: 24 bits with a sign.
+func (t flvTag) composition() time.Duration {
+	ms := int32(uint32(t.body[2])<<24|uint32(t.body[3])<<16|uint32(t.body[4])<<8) >> 8
+	return time.Duration(ms) * time.Millisecond
+}
+
 var errFLV = errors.New("not a well-formed FLV file")
 
 // parseFLV is a reader of FLV independent of the server's, strict about all that

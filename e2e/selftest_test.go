@@ -16,8 +16,9 @@ import (
 // ffmpeg and a file server: what is right passes, and each kind of damage that
 // a faulty server could do is found.
 
-// standIn has ffmpeg write src as HLS and serves it the way an origin does.
-func standIn(t *testing.T, name, src string) origin {
+// standIn has ffmpeg write src as HLS and serves it the way an origin does,
+// changed by spoil.
+func standIn(t *testing.T, name, src string, spoil ...func(http.Handler) http.Handler) origin {
 	t.Helper()
 	root := t.TempDir()
 	dir := filepath.Join(root, app, name)
@@ -35,7 +36,11 @@ func standIn(t *testing.T, name, src string) origin {
 	if err := os.WriteFile(filepath.Join(root, app, name+".flv"), raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(liveHeaders(http.FileServer(http.Dir(root))))
+	handler := liveHeaders(http.FileServer(http.Dir(root)))
+	for _, change := range spoil {
+		handler = change(handler)
+	}
+	srv := httptest.NewServer(handler)
 	t.Cleanup(srv.Close)
 	return origin{http: srv.URL}
 }
@@ -53,6 +58,20 @@ func liveHeaders(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// withoutCORS takes the header away that lets a page of another origin read.
+func withoutCORS(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(corsEraser{w}, r)
+	})
+}
+
+type corsEraser struct{ http.ResponseWriter }
+
+func (w corsEraser) WriteHeader(status int) {
+	w.Header().Del("Access-Control-Allow-Origin")
+	w.ResponseWriter.WriteHeader(status)
 }
 
 func TestHarnessAcceptsWhatIsRight(t *testing.T) {
@@ -227,4 +246,18 @@ func readRecording(ctx context.Context, t *testing.T, path string) media {
 		t.Errorf("decode %s: %v", filepath.Base(path), err)
 	}
 	return m
+}
+
+func TestTwoReadersAgreeOnAFixture(t *testing.T) {
+	src := fixtureNamed(t, "high-bframes").make(t)
+	units, err := flvUnits(src.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(units.video) != len(src.media.video) || len(units.audio) != len(src.media.audio) || units.audioRate != src.media.audioRate {
+		t.Fatalf("%d, %d frames at %d Hz against ffprobe's %d, %d at %d Hz", len(units.video), len(units.audio), units.audioRate,
+			len(src.media.video), len(src.media.audio), src.media.audioRate)
+	}
+	report(t, "video", accountTimes("video", src.media.video, units.video, 0, 0))
+	report(t, "audio", accountTimes("audio", src.media.audio, units.audio, 0, 0))
 }

@@ -1,0 +1,80 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+)
+
+// browserFixture lasts long enough for a browser to start and to play 10 s.
+var browserFixture = fixture{name: "browser", seconds: 45, size: "640x360", rate: "25", profile: "high", bframes: 2, audioRate: 48000, channels: 2}
+
+// TestBrowserPlays plays from a page of another origin for at least 10 s.
+func TestBrowserPlays(t *testing.T) {
+	s := startServer(t)
+	for _, kind := range []string{"hls", "flv"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			testBrowserPlays(t, s.origin, kind)
+		})
+	}
+}
+
+func testBrowserPlays(t *testing.T, o origin, kind string) {
+	f := browserFixture
+	src := f.make(t)
+	ctx := limit(t, 90*time.Second)
+	name := "browser-" + kind
+	pushCtx, endPush := context.WithCancel(ctx)
+	push := command(pushCtx, t, "ffmpeg", "-v", "error", "-nostdin", "-re", "-i", src.path, "-c", "copy", "-f", "flv", o.publishURL(name))
+	if err := push.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		endPush()
+		_ = push.Wait()
+	}()
+
+	url := map[string]string{"hls": o.hlsURL(name), "flv": o.flvURL(name)}[kind]
+	waitForHLS(ctx, t, o.hlsURL(name), 3) // a player starts three segments behind the live edge
+	p := playInBrowser(ctx, t, kind, url, time.Minute)
+	from := p.started(ctx, t)
+	const play = 10.5
+	to := p.until(ctx, t, func(s sample) bool { return s.CurrentTime >= from.CurrentTime+play })
+
+	if v := speed(from, to); v < 0.95 {
+		t.Errorf("played at %.3f of real time, waiting %d times", v, to.Waiting-from.Waiting)
+	}
+	if got := fmt.Sprintf("%dx%d", to.Width, to.Height); got != f.size {
+		t.Errorf("the picture is %s, not %s", got, f.size)
+	}
+	if frames, want := to.DecodedFrames-from.DecodedFrames, int(play*22); frames < want {
+		t.Errorf("%d frames were decoded in %.1f s, want at least %d", frames, play, want)
+	}
+	if to.AudioBytes == from.AudioBytes {
+		t.Error("no audio was decoded")
+	}
+	t.Logf("%s: %.3f of real time, %d frames, %d dropped, waited %d times, errors %q, console %q", kind, speed(from, to),
+		to.DecodedFrames-from.DecodedFrames, to.DroppedFrames-from.DroppedFrames, to.Waiting-from.Waiting, slices.Compact(to.Errors), p.console)
+}
+
+// TestBrowserNoticesMissingCORS proves that the page's origin is another one:
+// what works above must fail where the origin does not allow it.
+func TestBrowserNoticesMissingCORS(t *testing.T) {
+	src := fixtureNamed(t, "high-bframes").make(t)
+	o := standIn(t, "closed", src.path, withoutCORS)
+	for kind, url := range map[string]string{"hls": o.hlsURL("closed"), "flv": o.flvURL("closed")} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			ctx := limit(t, time.Minute)
+			p := playInBrowser(ctx, t, kind, url, time.Minute)
+			for s := p.next(ctx, t); len(s.Fatal) == 0; s = p.next(ctx, t) {
+				if s.CurrentTime > 0 {
+					t.Fatal("plays without CORS")
+				}
+			}
+		})
+	}
+}

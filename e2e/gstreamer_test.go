@@ -1,0 +1,46 @@
+package e2e
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestGStreamerPublishes publishes with both of GStreamer's RTMP sinks: its own
+// client and librtmp. What goes to the sink goes to a file too, which is the
+// reference for the account.
+func TestGStreamerPublishes(t *testing.T) {
+	s := startServer(t, "--stream.grace", shortGrace)
+	for _, sink := range []string{"rtmp2sink", "rtmpsink"} {
+		t.Run(sink, func(t *testing.T) {
+			t.Parallel()
+			ctx := limit(t, 10*time.Second+pushLimit)
+			rec := watch(ctx, s.origin, sink)
+			path := filepath.Join(t.TempDir(), "sent.flv")
+			o := run(command(ctx, t, "gst-launch-1.0", strings.Fields(`-e -q
+				videotestsrc is-live=true num-buffers=250 pattern=ball
+					! video/x-raw,width=320,height=180,framerate=25/1
+					! x264enc bitrate=300 key-int-max=50 speed-preset=veryfast tune=zerolatency
+					! video/x-h264,profile=main ! h264parse ! queue ! mux.
+				audiotestsrc is-live=true num-buffers=430 samplesperbuffer=1024 wave=ticks
+					! audio/x-raw,rate=44100,channels=2 ! voaacenc bitrate=64000 ! aacparse ! queue ! mux.
+				flvmux streamable=true name=mux ! tee name=sent
+				sent. ! queue ! `+sink+` location=`+s.publishURL(sink)+`
+				sent. ! queue ! filesink async=false location=`+path)...))
+			if o.err != nil || strings.Contains(o.stderr, "ERROR") {
+				t.Errorf("%s: %v\n%s", sink, o.err, o.stderr)
+			}
+			rec.wait(t)
+			sent, err := readMedia(ctx, path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(sent.video) != 250 || len(sent.audio) < 400 {
+				t.Fatalf("GStreamer sent %d pictures and %d audio frames", len(sent.video), len(sent.audio))
+			}
+			f := fixture{size: "320x180", audioRate: 44100}
+			checkRecordings(t, rec, f, sent)
+		})
+	}
+}
