@@ -1,0 +1,134 @@
+// Package edge is the public HTTP server: it finds out what a path means, sets what
+// every answer must say, and hands the request to the output that knows the rest.
+//
+// It promises CDNs and players: CORS on every status, no cookie, no redirect, 405 for
+// what is neither GET, HEAD nor OPTIONS, and a short life for every 404.
+//
+//	/APP/NAME.m3u8                         multivariant playlist
+//	/APP/NAME/index.m3u8                   the same
+//	/APP/NAME/INCARNATION/media.m3u8       media playlist
+//	/APP/NAME/INCARNATION/SEQUENCE.ts      segment
+//	/APP/NAME.flv                          HTTP-FLV
+package edge
+
+import (
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/headwater-live/headwater/remux"
+)
+
+// HLS answers GET and HEAD for a stream's playlists and segments.
+type HLS interface {
+	// ServeIndex answers with the multivariant playlist; with byName its URIs are
+	// relative to /APP/.
+	ServeIndex(w http.ResponseWriter, r *http.Request, name remux.StreamName, byName bool)
+	// ServeFile answers with a file of one incarnation.
+	ServeFile(w http.ResponseWriter, r *http.Request, name remux.StreamName, incarnation, file string)
+}
+
+// FLV answers GET and HEAD for /APP/NAME.flv.
+type FLV interface {
+	Serve(w http.ResponseWriter, r *http.Request, name remux.StreamName)
+}
+
+// Handler routes the public addresses. An output that is nil does not exist.
+type Handler struct {
+	HLS HLS
+	FLV FLV
+}
+
+// Values that every answer carries.
+var (
+	allowOrigin   = []string{"*"}
+	exposeHeaders = []string{"Content-Length, Content-Range, Date, ETag, Age"}
+	// timing lets pages measure what they loaded (Resource Timing).
+	timing = []string{"*"}
+)
+
+const (
+	allowedMethods = "GET, HEAD, OPTIONS"
+	// notFoundCache is short: what is missing may be about to exist.
+	notFoundCache = "public, max-age=1"
+)
+
+// ServeHTTP implements http.Handler.
+func (e *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h["Access-Control-Allow-Origin"] = allowOrigin
+	h["Access-Control-Expose-Headers"] = exposeHeaders
+	h["Timing-Allow-Origin"] = timing
+	h["X-Content-Type-Options"] = []string{"nosniff"}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		e.get(w, r)
+	case http.MethodOptions:
+		preflight(w)
+	default:
+		h["Allow"] = []string{allowedMethods}
+		plain(w, http.StatusMethodNotAllowed, "only GET, HEAD and OPTIONS are allowed")
+	}
+}
+
+func (e *Handler) get(w http.ResponseWriter, r *http.Request) {
+	p, ok := parsePath(r.URL.Path)
+	switch {
+	case ok && p.kind == index && e.HLS != nil:
+		e.HLS.ServeIndex(w, r, p.name, false)
+	case ok && p.kind == indexByName && e.HLS != nil:
+		e.HLS.ServeIndex(w, r, p.name, true)
+	case ok && p.kind == file && e.HLS != nil:
+		e.HLS.ServeFile(w, r, p.name, p.incarnation, p.file)
+	case ok && p.kind == flv && e.FLV != nil:
+		e.FLV.Serve(w, r, p.name)
+	default:
+		plain(w, http.StatusNotFound, "not found: try /APP/NAME/index.m3u8 or /APP/NAME.flv")
+	}
+}
+
+// preflight answers a CORS preflight. A range is the only thing players add.
+func preflight(w http.ResponseWriter) {
+	h := w.Header()
+	h["Allow"] = []string{allowedMethods}
+	h["Access-Control-Allow-Methods"] = []string{allowedMethods}
+	h["Access-Control-Allow-Headers"] = []string{"Range, If-None-Match, If-Modified-Since"}
+	h["Access-Control-Max-Age"] = []string{"86400"}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func plain(w http.ResponseWriter, status int, text string) {
+	h := w.Header()
+	h["Content-Type"] = []string{"text/plain; charset=utf-8"}
+	h["Cache-Control"] = []string{notFoundCache}
+	h["Content-Length"] = []string{strconv.Itoa(len(text) + 1)}
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text + "\n")) // the client has gone: nothing is left to do
+}
+
+const (
+	// headerTimeout bounds how long a client may take over its request header,
+	// and maxHeader its size in bytes: players' requests have a few hundred.
+	headerTimeout = 10 * time.Second
+	maxHeader     = 16 << 10
+	// idleTimeout is longer than a CDN's longest pause between two playlists.
+	idleTimeout = 90 * time.Second
+	// writeTimeout bounds an answer other than a live stream's, which sets its
+	// own: a segment of 20 MB gets through at 2 Mbit/s.
+	writeTimeout = 90 * time.Second
+)
+
+// NewServer returns an HTTP server for a handler, with the time limits that a public
+// listener needs.
+func NewServer(handler http.Handler, logger *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       headerTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+	}
+}

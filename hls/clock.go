@@ -1,0 +1,51 @@
+package hls
+
+import "github.com/headwater-live/headwater/remux/aac"
+
+// ticks is a time in units of 1/90000 s, as in MPEG-TS.
+type ticks int64
+
+// perMillisecond is the number of ticks in a millisecond, perSecond in a second.
+const (
+	perMillisecond = 90
+	perSecond      = 90_000
+)
+
+// maxAudioDrift is how far the audio clock may be from RTMP's before it is set
+// again: 50 ms is where lips and voice begin to part.
+const maxAudioDrift = 50 * perMillisecond
+
+// audioClock counts samples, because RTMP's milliseconds jitter (21, 21, 22 …) and
+// a player that trusts them crackles.
+type audioClock struct {
+	rate, frame int64 // samples per second, samples per AAC frame
+	base        ticks // time of the first frame since the clock was set
+	samples     int64 // samples since then
+	last        ticks
+	set         bool
+}
+
+// configure takes the configuration of the frames to come.
+func (c *audioClock) configure(config aac.Config) {
+	c.rate, c.frame, c.set = int64(config.SampleRate), int64(config.SamplesPerFrame), false
+}
+
+// reset makes the next frame set the clock.
+func (c *audioClock) reset() { c.set = false }
+
+// next returns the time of a frame that came with DTS dts (in ms). Times are
+// strictly increasing, also where the clock is set again.
+func (c *audioClock) next(dts int64) ticks {
+	at := ticks(dts) * perMillisecond
+	now := c.base + ticks((c.samples*perSecond+c.rate/2)/c.rate)
+	if drift := now - at; !c.set || drift > maxAudioDrift || drift < -maxAudioDrift {
+		now = max(at, c.last+1)
+		c.base, c.samples, c.set = now, 0, true
+	}
+	c.samples += c.frame
+	c.last = now
+	return now
+}
+
+// duration returns the length of a frame.
+func (c *audioClock) duration() ticks { return ticks(c.frame * perSecond / c.rate) }

@@ -1,0 +1,47 @@
+package remux
+
+const (
+	// maxGOPPackets and maxGOPBytes bound what a stream keeps for those who join:
+	// a minute of 60 fps video with audio, or an 8 s GOP at 16 Mbit/s. A longer GOP
+	// cannot be joined in its middle, so all of it is let go.
+	maxGOPPackets = 6_400
+	maxGOPBytes   = 16 << 20
+	// audioGOP is how much, in ms, is kept of a stream without video.
+	audioGOP = 1_000
+)
+
+// gopCache keeps the packets since the newest keyframe, so that who joins can
+// begin to decode at once.
+type gopCache struct {
+	packets []*Packet
+	bytes   int
+	// full: the GOP outgrew the bounds; nothing is kept until the next keyframe.
+	full bool
+}
+
+// add takes a frame. hasVideo tells whether the stream has keyframes to wait for.
+func (g *gopCache) add(pkt *Packet, hasVideo bool) {
+	start := pkt.Keyframe
+	if !hasVideo && len(g.packets) > 0 {
+		start = pkt.DTS-g.packets[0].DTS >= audioGOP
+	}
+	if start {
+		g.reset()
+	}
+	if g.full {
+		return
+	}
+	if len(g.packets) >= maxGOPPackets || g.bytes+len(pkt.Payload) > maxGOPBytes {
+		g.reset()
+		g.full = true
+		return
+	}
+	g.packets = append(g.packets, pkt)
+	g.bytes += len(pkt.Payload)
+}
+
+// reset forgets all packets, keeping the slice for the next GOP.
+func (g *gopCache) reset() {
+	clear(g.packets)
+	g.packets, g.bytes, g.full = g.packets[:0], 0, false
+}

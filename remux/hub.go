@@ -1,0 +1,219 @@
+package remux
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Errors that Hub.Publish returns.
+var (
+	// ErrBusy: somebody else publishes under that name.
+	ErrBusy = errors.New("the stream is being published by somebody else")
+	// ErrClosed: the server is stopping.
+	ErrClosed = errors.New("the server is stopping")
+	// ErrTooMany: the limit of streams is reached.
+	ErrTooMany = errors.New("the limit of streams is reached")
+)
+
+// Conflict says what happens when a stream is published that already is.
+type Conflict string
+
+// The policies.
+const (
+	// Takeover lets the same credential replace its own older connection, at once.
+	Takeover Conflict = "takeover"
+	// Reject keeps the older connection in any case.
+	Reject Conflict = "reject"
+)
+
+// Config configures a Hub.
+type Config struct {
+	// Grace is how long a stream outlives its publisher.
+	Grace time.Duration
+	// Conflict is the policy for a second publisher; "" is Takeover.
+	Conflict Conflict
+	// MaxStreams bounds the streams at one time; 0 is no bound.
+	MaxStreams int
+	// Sinks make the sinks that each new stream begins with.
+	Sinks []SinkFactory
+	// Events hears of publications; may be zero.
+	Events Events
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// Events are called as things happen, with the stream's lock held: they must
+// return at once and not call back.
+type Events struct {
+	Began func(StreamName, *Publication)
+	Ended func(StreamName, *Publication, EndReason, Counters)
+}
+
+func (e Events) publicationEnded(s *Stream, p *Publication) {
+	if e.Ended != nil {
+		e.Ended(s.name, p, p.reason, p.counters)
+	}
+}
+
+// Hub holds the streams by name.
+type Hub struct {
+	config Config
+	now    func() time.Time
+
+	// mu guards all below. It may be held when a stream's lock is taken, never
+	// the other way round.
+	mu      sync.Mutex
+	streams map[StreamName]*Stream
+	// arrivals wait for a stream to be made; each channel is closed once.
+	arrivals map[StreamName]*arrival
+	closed   bool
+}
+
+type arrival struct {
+	made    chan struct{}
+	waiting int
+}
+
+// NewHub returns an empty hub.
+func NewHub(config Config) *Hub {
+	h := &Hub{
+		config:   config,
+		now:      config.Now,
+		streams:  make(map[StreamName]*Stream),
+		arrivals: make(map[StreamName]*arrival),
+	}
+	if h.now == nil {
+		h.now = time.Now
+	}
+	return h
+}
+
+// Publish begins a publication. It fails with ErrBusy, ErrTooMany or ErrClosed.
+// Who takes a stream over fences the publication before: its Done is closed and
+// it can write nothing more.
+func (h *Hub) Publish(name StreamName, publisher Publisher) (*Publication, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, ErrClosed
+	}
+	s := h.streams[name]
+	if s == nil {
+		if h.config.MaxStreams > 0 && len(h.streams) >= h.config.MaxStreams {
+			return nil, ErrTooMany
+		}
+		s = h.newStream(name)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old := s.publication; old != nil {
+		if h.config.Conflict == Reject || old.publisher.Credential != publisher.Credential {
+			return nil, ErrBusy
+		}
+		s.endLocked(old, EndTakenOver)
+	}
+	if s.grace != nil {
+		s.grace.Stop()
+	}
+	s.generation++
+	p := &Publication{
+		stream:     s,
+		generation: s.generation,
+		publisher:  publisher,
+		started:    h.now(),
+		done:       make(chan struct{}),
+	}
+	s.publication, s.last = p, p
+	if h.config.Events.Began != nil {
+		h.config.Events.Began(name, p)
+	}
+	return p, nil
+}
+
+// newStream makes a stream and wakes who waits for it.
+func (h *Hub) newStream(name StreamName) *Stream {
+	s := &Stream{name: name, hub: h, created: h.now(), closed: make(chan struct{})}
+	for _, factory := range h.config.Sinks {
+		s.sinks = append(s.sinks, factory.NewSink(name))
+	}
+	h.streams[name] = s
+	if a := h.arrivals[name]; a != nil {
+		close(a.made)
+		delete(h.arrivals, name)
+	}
+	return s
+}
+
+// Stream returns the stream of that name, or nil.
+func (h *Hub) Stream(name StreamName) *Stream {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.streams[name]
+}
+
+// Await returns the stream of that name if it exists. Otherwise made is closed as
+// soon as somebody publishes it; the caller calls cancel when it waits no more.
+func (h *Hub) Await(name StreamName) (s *Stream, made <-chan struct{}, cancel func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s := h.streams[name]; s != nil {
+		return s, nil, func() {}
+	}
+	a := h.arrivals[name]
+	if a == nil {
+		a = &arrival{made: make(chan struct{})}
+		h.arrivals[name] = a
+	}
+	a.waiting++
+	return nil, a.made, sync.OnceFunc(func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if a.waiting--; a.waiting == 0 && h.arrivals[name] == a {
+			delete(h.arrivals, name)
+		}
+	})
+}
+
+// Streams returns all streams, sorted by name.
+func (h *Hub) Streams() []*Stream {
+	h.mu.Lock()
+	all := make([]*Stream, 0, len(h.streams))
+	for _, s := range h.streams {
+		all = append(all, s)
+	}
+	h.mu.Unlock()
+	slices.SortFunc(all, func(a, b *Stream) int { return strings.Compare(string(a.name), string(b.name)) })
+	return all
+}
+
+// expire ends a stream whose grace period has passed.
+func (h *Hub) expire(s *Stream, generation uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.publication != nil || s.generation != generation || s.ended {
+		return
+	}
+	delete(h.streams, s.name)
+	s.closeLocked()
+}
+
+// Close ends all publications and streams. Publish fails from now on.
+func (h *Hub) Close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	for name, s := range h.streams {
+		s.mu.Lock()
+		if s.publication != nil {
+			s.endLocked(s.publication, EndShutdown)
+		}
+		s.closeLocked()
+		s.mu.Unlock()
+		delete(h.streams, name)
+	}
+}

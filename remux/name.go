@@ -1,0 +1,51 @@
+package remux
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// MaxNamePart is the longest application or stream name, in bytes. It keeps every
+// path made from a name far below the limits of file systems and URLs.
+const MaxNamePart = 128
+
+// ErrName reports an application or stream name that is not allowed.
+var ErrName = errors.New("names are 1 to 128 letters, digits, '-', '_' or '.', and do not begin with a dot")
+
+// StreamName is the name of a stream, "APP/NAME", checked by ParseStreamName.
+type StreamName string
+
+// ParseStreamName joins an application and a stream name. Either must consist of
+// 1 to MaxNamePart letters, digits, '-', '_' and '.', not beginning with a dot;
+// otherwise the error wraps ErrName.
+func ParseStreamName(app, name string) (StreamName, error) {
+	if !validPart(app) {
+		return "", fmt.Errorf("application name: %w", ErrName)
+	}
+	if !validPart(name) {
+		return "", fmt.Errorf("stream name: %w", ErrName)
+	}
+	return StreamName(app + "/" + name), nil
+}
+
+// Split returns the application and the name.
+func (n StreamName) Split() (app, name string) {
+	app, name, _ = strings.Cut(string(n), "/")
+	return app, name
+}
+
+func validPart(s string) bool {
+	if len(s) == 0 || len(s) > MaxNamePart || s[0] == '.' {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.':
+		default:
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,236 @@
+package remux
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/headwater-live/headwater/remux/flvtag"
+)
+
+// Errors that Publication.Write returns.
+var (
+	// ErrFenced: another publisher has taken the stream over, or it was ended.
+	ErrFenced = errors.New("the publication has ended")
+)
+
+const (
+	// probeTime is how long, in ms of media, the set of tracks may stay open.
+	probeTime = 1_000
+	// maxProbePackets and maxProbeBytes bound what is kept meanwhile.
+	maxProbePackets = 1_024
+	maxProbeBytes   = 8 << 20
+	// maxHeld and maxHeldSpan (ms) bound what waits while it is not known whether
+	// one track jumped or all of them.
+	maxHeld     = 128
+	maxHeldSpan = 500
+)
+
+// Publication is one publisher's turn on a stream. Its Write may be called by one
+// goroutine at a time; everything else by any.
+type Publication struct {
+	stream     *Stream
+	generation uint64
+	publisher  Publisher
+	started    time.Time
+	done       chan struct{}
+
+	// All below is guarded by stream.mu.
+
+	ended  bool
+	reason EndReason
+	video  videoTrack
+	audio  audioTrack
+	// held are messages that wait for the verdict on a jump, in arrival order.
+	held []Message
+	// probe are packets that wait for the set of tracks to be decided.
+	probe      []*Packet
+	probeBytes int
+	probeFrom  time.Time
+	decided    bool
+	metadata   []byte
+	counters   Counters
+	rate       rateMeter
+}
+
+// Message is one RTMP media message.
+type Message struct {
+	Type flvtag.Type
+	// Timestamp is in milliseconds modulo 2^32.
+	Timestamp uint32
+	// Payload is handed over: nobody may change it afterwards.
+	Payload []byte
+}
+
+// Generation counts the publications of a stream from 1.
+func (p *Publication) Generation() uint64 { return p.generation }
+
+// Done is closed when the publication has ended, for whatever reason.
+func (p *Publication) Done() <-chan struct{} { return p.done }
+
+// Reason says why the publication ended; it is meaningful once Done is closed.
+func (p *Publication) Reason() EndReason {
+	p.stream.mu.Lock()
+	defer p.stream.mu.Unlock()
+	return p.reason
+}
+
+// Write takes one media message. What cannot be used is counted, never an error:
+// an encoder with odd habits keeps its stream. The only error is ErrFenced.
+func (p *Publication) Write(m Message) error {
+	s := p.stream
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.ended {
+		return ErrFenced
+	}
+	now := s.hub.now()
+	p.counters.Messages++
+	p.counters.Bytes += uint64(len(m.Payload))
+	p.rate.add(now, len(m.Payload))
+	if m.Type == flvtag.Script {
+		p.writeScript(m.Payload)
+		return nil
+	}
+	if len(p.held) > 0 || p.mustHold(m) {
+		p.hold(m)
+	} else {
+		p.write(m)
+	}
+	p.decide(now, false)
+	return nil
+}
+
+// End ends the publication, once; further calls do nothing. What it still holds is
+// written out first.
+func (p *Publication) End(reason EndReason) {
+	s := p.stream
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.endLocked(p, reason)
+}
+
+// finish writes out what still waits; the caller ends the sinks.
+func (p *Publication) finish() {
+	p.release()
+	p.decide(time.Time{}, true)
+}
+
+func (p *Publication) write(m Message) {
+	switch m.Type {
+	case flvtag.Video:
+		p.writeVideo(m)
+	case flvtag.Audio:
+		p.writeAudio(m)
+	}
+}
+
+// writeScript keeps and passes on an onMetaData body. It is never trusted for
+// codec, size or rate: those come from the decoder configuration.
+func (p *Publication) writeScript(body []byte) {
+	if len(body) == 0 || string(body) == string(p.metadata) {
+		return
+	}
+	p.metadata = append([]byte(nil), body...)
+	p.emit(&Packet{Kind: Metadata, DTS: p.stream.timeline.End(), Payload: p.metadata})
+}
+
+// emit passes a packet on to the sinks, or keeps it until the tracks are decided.
+func (p *Publication) emit(pkt *Packet) {
+	if p.decided {
+		p.stream.write(pkt)
+		return
+	}
+	if len(p.probe) == 0 {
+		p.probeFrom = p.stream.hub.now()
+	}
+	p.probe = append(p.probe, pkt)
+	p.probeBytes += len(pkt.Payload)
+}
+
+// decide settles which tracks the publication has: when both are known, or when a
+// second has passed in media or in real time. A track that comes later is added.
+func (p *Publication) decide(now time.Time, final bool) {
+	if p.decided || len(p.probe) == 0 || !p.hasFrames() {
+		return
+	}
+	both := p.video.known() && p.audio.known()
+	if !both && !final && !p.probeIsOver(now) {
+		return
+	}
+	p.video.giveUp(p)
+	p.audio.giveUp(p)
+	p.decided = true
+	p.stream.begin(Tracks{Video: p.video.known(), Audio: p.audio.known()})
+	probe := p.probe
+	p.probe = nil
+	for _, pkt := range p.firstConfigs(probe) {
+		p.stream.write(pkt)
+	}
+	for _, pkt := range probe {
+		if pkt != nil {
+			p.stream.write(pkt)
+		}
+	}
+}
+
+// firstConfigs takes the first configuration of each track out of the packets that
+// waited, so that a sink knows both before the first frame. One whose first frame
+// has not come yet is put in force now.
+func (p *Publication) firstConfigs(probe []*Packet) []*Packet {
+	var configs []*Packet
+	take := func(kind Kind) bool {
+		for i, pkt := range probe {
+			if pkt != nil && pkt.Kind == kind {
+				configs = append(configs, pkt)
+				probe[i] = nil
+				return true
+			}
+		}
+		return false
+	}
+	if !take(VideoConfig) && p.video.next != nil {
+		configs = append(configs, p.video.apply(p.stream.timeline.End()))
+	}
+	if !take(AudioConfig) && p.audio.next != nil {
+		configs = append(configs, p.audio.apply(p.stream.timeline.End()))
+	}
+	return configs
+}
+
+// hasFrames reports whether a frame waits: nothing begins with metadata alone.
+func (p *Publication) hasFrames() bool {
+	return slices.ContainsFunc(p.probe, func(pkt *Packet) bool {
+		return pkt.Kind == VideoFrame || pkt.Kind == AudioFrame
+	})
+}
+
+func (p *Publication) probeIsOver(now time.Time) bool {
+	if len(p.probe) >= maxProbePackets || p.probeBytes >= maxProbeBytes || now.Sub(p.probeFrom) >= probeTime*time.Millisecond {
+		return true
+	}
+	var first int64 = -1
+	for _, pkt := range p.probe {
+		if pkt.Kind != VideoFrame && pkt.Kind != AudioFrame {
+			continue
+		}
+		if first < 0 || pkt.DTS < first {
+			first = pkt.DTS
+		}
+	}
+	return first >= 0 && p.stream.timeline.End()-first >= probeTime
+}
+
+// place puts a frame on the timeline and counts repairs.
+func (p *Publication) place(track Track, timestamp uint32) (int64, Repair) {
+	dts, repair := p.stream.timeline.Place(track, timestamp)
+	switch repair {
+	case Clamped:
+		p.counters.Clamped++
+	case Realigned:
+		p.counters.Realigned++
+	case Jumped:
+		p.counters.Jumped++
+	}
+	return dts, repair
+}
