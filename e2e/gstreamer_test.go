@@ -18,16 +18,7 @@ func TestGStreamerPublishes(t *testing.T) {
 			ctx := limit(t, 10*time.Second+pushLimit)
 			rec := watch(ctx, s.origin, sink)
 			path := filepath.Join(t.TempDir(), "sent.flv")
-			o := run(command(ctx, t, "gst-launch-1.0", strings.Fields(`-e -q
-				videotestsrc is-live=true num-buffers=250 pattern=ball
-					! video/x-raw,width=320,height=180,framerate=25/1
-					! x264enc bitrate=300 key-int-max=50 speed-preset=veryfast tune=zerolatency
-					! video/x-h264,profile=main ! h264parse ! queue ! mux.
-				audiotestsrc is-live=true num-buffers=430 samplesperbuffer=1024 wave=ticks
-					! audio/x-raw,rate=44100,channels=2 ! voaacenc bitrate=64000 ! aacparse ! queue ! mux.
-				flvmux streamable=true name=mux ! tee name=sent
-				sent. ! queue ! `+sink+` location=`+s.publishURL(sink)+`
-				sent. ! queue ! filesink async=false location=`+path)...))
+			o := run(command(ctx, t, "gst-launch-1.0", gstArgs(sink, s.publishURL(sink), path)...))
 			if o.err != nil || strings.Contains(o.stderr, "ERROR") {
 				t.Errorf("%s: %v\n%s", sink, o.err, o.stderr)
 			}
@@ -43,4 +34,19 @@ func TestGStreamerPublishes(t *testing.T) {
 			checkRecordings(t, rec, f, sent)
 		})
 	}
+}
+
+// gstArgs makes a live encoder that publishes to url through sink and writes the
+// same FLV to path.
+func gstArgs(sink, url, path string) []string {
+	return strings.Fields(`-e -q
+		videotestsrc is-live=true num-buffers=250 pattern=ball
+			! video/x-raw,width=320,height=180,framerate=25/1
+			! x264enc bitrate=300 key-int-max=50 speed-preset=veryfast tune=zerolatency
+			! video/x-h264,profile=main ! h264parse ! queue ! mux.
+		audiotestsrc is-live=true num-buffers=430 samplesperbuffer=1024 wave=ticks
+			! audio/x-raw,rate=44100,channels=2 ! voaacenc bitrate=64000 ! aacparse ! queue ! mux.
+		flvmux streamable=true name=mux ! tee name=sent
+		sent. ! queue ! ` + sink + ` location=` + url + `
+		sent. ! queue ! filesink async=false location=` + path)
 }

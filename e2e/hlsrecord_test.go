@@ -169,6 +169,11 @@ func (r *hlsRecorder) compare(media *playlist.Media) {
 	if media.PlaylistType != nil {
 		r.fault("a live playlist has EXT-X-PLAYLIST-TYPE")
 	}
+	for i, s := range media.Segments {
+		if (i == 0 || s.Discontinuity) && s.DateTime == nil {
+			r.fault("segment %d: no EXT-X-PROGRAM-DATE-TIME where the window starts or the stream breaks", media.MediaSequence+i)
+		}
+	}
 	old := r.rec.last
 	if old == nil {
 		return

@@ -1,11 +1,7 @@
 package e2e
 
 import (
-	"context"
-	"net/http"
-	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,64 +11,6 @@ import (
 // The tests of this file prove the harness itself, against an origin made of
 // ffmpeg and a file server: what is right passes, and each kind of damage that
 // a faulty server could do is found.
-
-// standIn has ffmpeg write src as HLS and serves it the way an origin does,
-// changed by spoil.
-func standIn(t *testing.T, name, src string, spoil ...func(http.Handler) http.Handler) origin {
-	t.Helper()
-	root := t.TempDir()
-	dir := filepath.Join(root, app, name)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := analyse(limit(t, time.Minute), "ffmpeg", "-v", "error", "-i", src, "-c", "copy", "-f", "hls", "-hls_time", "2",
-		"-hls_list_size", "0", "-hls_segment_filename", filepath.Join(dir, "%03d.ts"), filepath.Join(dir, "index.m3u8")); err != nil {
-		t.Fatal(err)
-	}
-	raw, err := os.ReadFile(src)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(root, app, name+".flv"), raw, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	handler := liveHeaders(http.FileServer(http.Dir(root)))
-	for _, change := range spoil {
-		handler = change(handler)
-	}
-	srv := httptest.NewServer(handler)
-	t.Cleanup(srv.Close)
-	return origin{http: srv.URL}
-}
-
-// liveHeaders gives a file server's answers the headers of a live origin.
-func liveHeaders(next http.Handler) http.Handler {
-	types := map[string]string{".m3u8": "application/vnd.apple.mpegurl", ".ts": "video/mp2t", ".flv": "video/x-flv"}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Access-Control-Allow-Origin", "*")
-		ext := filepath.Ext(r.URL.Path)
-		w.Header().Set("Content-Type", types[ext])
-		if ext == ".flv" {
-			w.Header().Set("Cache-Control", "no-store")
-			w.Header().Set("X-Accel-Buffering", "no")
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// withoutCORS takes the header away that lets a page of another origin read.
-func withoutCORS(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(corsEraser{w}, r)
-	})
-}
-
-type corsEraser struct{ http.ResponseWriter }
-
-func (w corsEraser) WriteHeader(status int) {
-	w.Header().Del("Access-Control-Allow-Origin")
-	w.ResponseWriter.WriteHeader(status)
-}
 
 func TestHarnessAcceptsWhatIsRight(t *testing.T) {
 	for _, name := range []string{"high-bframes", "audio-only-44k", "video-only-bframes", "ntsc-30"} {
@@ -205,47 +143,6 @@ func TestFLVCheckFindsDamage(t *testing.T) {
 	if len(checkFLV(file, true, false)) == 0 {
 		t.Error("wrong track flags were not found")
 	}
-}
-
-// report fails the test for each fault.
-func report(t *testing.T, what string, faults []string) {
-	t.Helper()
-	for _, f := range faults {
-		t.Errorf("%s: %s", what, f)
-	}
-}
-
-// read writes the recording to a file and reads its frames.
-func (rec hlsRecording) read(ctx context.Context, t *testing.T) media {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "recording.ts")
-	if err := rec.writeTo(path); err != nil {
-		t.Fatal(err)
-	}
-	return readRecording(ctx, t, path)
-}
-
-// read writes the recording to a file and reads its frames.
-func (rec flvRecording) read(ctx context.Context, t *testing.T) media {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "recording.flv")
-	if err := os.WriteFile(path, rec.body, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return readRecording(ctx, t, path)
-}
-
-// readRecording reads a recording's frames and has each decoded.
-func readRecording(ctx context.Context, t *testing.T, path string) media {
-	t.Helper()
-	m, err := readMedia(ctx, path)
-	if err != nil {
-		t.Fatalf("read %s: %v", filepath.Base(path), err)
-	}
-	if err := decodes(ctx, path); err != nil {
-		t.Errorf("decode %s: %v", filepath.Base(path), err)
-	}
-	return m
 }
 
 func TestTwoReadersAgreeOnAFixture(t *testing.T) {
