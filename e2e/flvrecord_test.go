@@ -94,11 +94,6 @@ func (t flvTag) coded() bool {
 	return (t.kind == tagAudio || t.kind == tagVideo) && len(t.body) > 1 && t.body[1] == 1
 }
 
-// keyframe reports whether the tag is a frame that a decoder can start with.
-func (t flvTag) keyframe() bool {
-	return t.kind == tagVideo && t.coded() && t.body[0]>>4 == 1
-}
-
 // composition is the composition time of a video frame: 24 bits with a sign.
 func (t flvTag) composition() time.Duration {
 	ms := int32(uint32(t.body[2])<<24|uint32(t.body[3])<<16|uint32(t.body[4])<<8) >> 8

@@ -97,7 +97,7 @@ func (c *tsChecker) accessUnit(d *astits.DemuxerData, first bool) {
 		case h264.NALUTypePPS:
 			pps = true
 		case h264.NALUTypeIDR:
-			if !idr && !(sps && pps) {
+			if !idr && (!sps || !pps) {
 				c.fault("an IDR picture without SPS and PPS before it")
 			}
 			idr = true
