@@ -134,11 +134,11 @@ func (t *Timeline) Rebase(track Track, timestamps ...uint32) {
 // is Jumped.
 func (t *Timeline) Place(track Track, timestamp uint32) (int64, Repair) {
 	c := &t.tracks[track]
+	repair := Intact
+	jumps := t.Jumps(track, timestamp) // false for a publication's first
 	if !t.started {
 		t.begin(track, timestamp)
 	}
-	repair := Intact
-	jumps := t.Jumps(track, timestamp)
 	raw := t.unwrap(track, timestamp)
 	if !c.active {
 		c.offset, c.active = t.offset(track), true

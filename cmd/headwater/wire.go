@@ -2,20 +2,214 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
 	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
 
+	"github.com/headwater-live/headwater/admin"
+	"github.com/headwater-live/headwater/auth"
 	"github.com/headwater-live/headwater/cmd/headwater/config"
+	"github.com/headwater-live/headwater/edge"
+	"github.com/headwater-live/headwater/flv"
+	"github.com/headwater-live/headwater/hls"
+	"github.com/headwater-live/headwater/ingest"
+	"github.com/headwater-live/headwater/remux"
+	"github.com/headwater-live/headwater/storage"
 )
 
 // server is everything that serve runs. This file is the only one that knows all rooms.
 type server struct {
 	cfg    config.Config
 	logger *slog.Logger
+
+	hub     *remux.Hub
+	hls     *hls.Server // nil if it is off
+	flv     *flv.Server // nil if it is off
+	ingest  *ingest.Server
+	store   interface{ Close() error }
+	public  *http.Server
+	private *http.Server
+
+	listeners listeners
+	draining  atomic.Bool
 }
 
-// wire puts the rooms together.
+// listeners are the bound sockets; nil is off.
+type listeners struct{ rtmp, rtmps, http, https, admin net.Listener }
+
+// wire puts the rooms together and binds every listener.
 func wire(cfg config.Config, logger *slog.Logger) (*server, error) {
-	return &server{cfg: cfg, logger: logger}, nil
+	s := &server{cfg: cfg, logger: logger}
+	if err := s.listen(); err != nil {
+		s.closeListeners()
+		return nil, failure{err}
+	}
+	if err := s.build(); err != nil {
+		s.closeListeners()
+		return nil, failure{err}
+	}
+	return s, nil
+}
+
+// build makes the rooms, outputs first: the hub gives each new stream their sinks.
+func (s *server) build() error {
+	var sinks []remux.SinkFactory
+	handler := &edge.Handler{}
+	if s.cfg.HLS.Enabled {
+		blobs, err := s.openStorage()
+		if err != nil {
+			return fmt.Errorf("open storage: %w", err)
+		}
+		s.hls = hls.NewServer(hls.Config{
+			Segment:       s.cfg.HLS.Segment,
+			Window:        s.cfg.HLS.Window,
+			SegmentMaxAge: s.cfg.HLS.SegmentMaxAge,
+			Storage:       blobs,
+			Logger:        s.logger,
+		})
+		sinks = append(sinks, s.hls)
+		handler.HLS = s.hls
+	}
+	s.hub = remux.NewHub(remux.Config{
+		Grace:    s.cfg.Stream.Grace,
+		Conflict: remux.Conflict(s.cfg.Stream.OnConflict),
+		Sinks:    sinks,
+	})
+	if s.cfg.FLV.Enabled {
+		s.flv = flv.NewServer(flv.Config{
+			Hub:        s.hub,
+			Latency:    s.cfg.FLV.Latency,
+			Wait:       s.cfg.FLV.Wait,
+			MaxBacklog: s.cfg.FLV.MaxBacklog,
+			Logger:     s.logger,
+		})
+		handler.FLV = s.flv
+	}
+	s.ingest = ingest.NewServer(s.ingestConfig())
+	s.public = edge.NewServer(handler, s.logger)
+	s.private = admin.NewServer(admin.NewHandler(admin.Config{
+		Streams: s.hub,
+		Ready:   s.ready,
+		Token:   s.cfg.Admin.Token,
+		Logger:  s.logger,
+	}), s.logger)
+	return nil
+}
+
+func (s *server) ingestConfig() ingest.Config {
+	var policy auth.Policy = auth.Loopback{}
+	if s.cfg.Auth.Publish == config.PublishOpen {
+		policy = auth.Open{}
+	}
+	return ingest.Config{
+		Hub: s.hub,
+		MayPublish: func(r ingest.Request) ingest.Decision {
+			d := policy.Decide(auth.Request{Stream: string(r.Stream), Query: r.Query, Remote: r.Remote})
+			return ingest.Decision{Allowed: d.Allowed, Reason: d.Reason, Credential: d.Credential}
+		},
+		MaxMessage:          s.cfg.RTMP.MaxMessage,
+		MaxConnections:      s.cfg.RTMP.MaxConnections,
+		MaxConnectionsPerIP: s.cfg.RTMP.MaxConnectionsPerIP,
+		HandshakeTimeout:    s.cfg.RTMP.HandshakeTimeout,
+		RequestTimeout:      s.cfg.RTMP.RequestTimeout,
+		MediaTimeout:        s.cfg.RTMP.MediaTimeout,
+		Logger:              s.logger,
+	}
+}
+
+// blobs lets package hls open what package storage keeps.
+type blobs[S interface {
+	Put(context.Context, string, [][]byte) error
+	Open(string) (storage.File, error)
+	Remove(string) error
+	RemoveAll(string) error
+}] struct{ store S }
+
+func (b blobs[S]) Put(ctx context.Context, name string, parts [][]byte) error {
+	return b.store.Put(ctx, name, parts)
+}
+func (b blobs[S]) Open(name string) (hls.Blob, error) { return b.store.Open(name) }
+func (b blobs[S]) Remove(name string) error           { return b.store.Remove(name) }
+func (b blobs[S]) RemoveAll(folder string) error      { return b.store.RemoveAll(folder) }
+
+func (s *server) openStorage() (hls.Storage, error) {
+	if s.cfg.Storage.Kind == config.StorageMemory {
+		memory := storage.NewMemory(0)
+		s.store = memory
+		return blobs[*storage.Memory]{memory}, nil
+	}
+	dir, err := storage.OpenDir(s.cfg.Storage.Dir, storage.Options{})
+	if err != nil {
+		return nil, err
+	}
+	s.store = dir
+	if _, err := dir.Sweep(); err != nil {
+		s.logger.Warn("temporary files of an earlier run were not removed", "error", err)
+	}
+	return blobs[*storage.Dir]{dir}, nil
+}
+
+// listen binds what is configured. The error names the setting.
+func (s *server) listen() error {
+	var errs []error
+	bind := func(key, addr string, to *net.Listener) {
+		if addr == "" {
+			return
+		}
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", key, err))
+			return
+		}
+		*to = l
+	}
+	bindTLS := func(key string, c config.TLSListener, to *net.Listener, protocols ...string) {
+		if !c.Enabled() {
+			return
+		}
+		cert, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: load certificate: %w", key, err))
+			return
+		}
+		var plain net.Listener
+		bind(key, c.Addr, &plain)
+		if plain != nil {
+			*to = tls.NewListener(plain, &tls.Config{
+				Certificates: []tls.Certificate{cert},
+				MinVersion:   tls.VersionTLS12,
+				NextProtos:   protocols,
+			})
+		}
+	}
+	bind("rtmp.addr", s.cfg.RTMP.Addr, &s.listeners.rtmp)
+	bindTLS("rtmps.addr", s.cfg.RTMPS, &s.listeners.rtmps)
+	bind("http.addr", s.cfg.HTTP.Addr, &s.listeners.http)
+	bindTLS("https.addr", s.cfg.HTTPS, &s.listeners.https, "h2", "http/1.1")
+	bind("admin.addr", s.cfg.Admin.Addr, &s.listeners.admin)
+	return errors.Join(errs...)
+}
+
+func (s *server) closeListeners() {
+	for _, l := range []net.Listener{s.listeners.rtmp, s.listeners.rtmps, s.listeners.http, s.listeners.https, s.listeners.admin} {
+		if l != nil {
+			_ = l.Close()
+		}
+	}
+}
+
+// addr is where a listener is bound, "" if it is off.
+func addr(l net.Listener) string {
+	if l == nil {
+		return ""
+	}
+	return l.Addr().String()
 }
 
 // welcomeInfo says where the server listens.
@@ -24,18 +218,84 @@ func (s *server) welcomeInfo() welcomeInfo {
 		version:      currentVersion(),
 		host:         reachableHost(),
 		loopbackOnly: s.cfg.Auth.Publish == config.PublishLoopback,
-		rtmp:         s.cfg.RTMP.Addr,
-		rtmps:        s.cfg.RTMPS.Addr,
-		http:         s.cfg.HTTP.Addr,
-		https:        s.cfg.HTTPS.Addr,
-		admin:        s.cfg.Admin.Addr,
+		rtmp:         addr(s.listeners.rtmp),
+		rtmps:        addr(s.listeners.rtmps),
+		http:         addr(s.listeners.http),
+		https:        addr(s.listeners.https),
+		admin:        addr(s.listeners.admin),
 		hls:          s.cfg.HLS.Enabled,
 		flv:          s.cfg.FLV.Enabled,
 	}
 }
 
-// run runs everything until ctx ends, and returns after all of it has.
+func (s *server) ready() (bool, string) {
+	if s.draining.Load() {
+		return false, "the server is stopping"
+	}
+	return true, ""
+}
+
+// run runs everything until ctx ends or a listener fails, and returns after all of it
+// has ended.
 func (s *server) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	start := func(name string, l net.Listener, serve func(net.Listener) error) {
+		if l == nil {
+			return
+		}
+		wg.Go(func() {
+			if err := serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+				cancel(fmt.Errorf("%s listener: %w", name, err))
+			}
+		})
+	}
+	start("rtmp", s.listeners.rtmp, s.ingest.Serve)
+	start("rtmps", s.listeners.rtmps, s.ingest.Serve)
+	start("http", s.listeners.http, s.public.Serve)
+	start("https", s.listeners.https, s.public.Serve)
+	start("admin", s.listeners.admin, s.private.Serve)
+	s.logger.Info("ready", "version", currentVersion(),
+		"rtmp", addr(s.listeners.rtmp), "rtmps", addr(s.listeners.rtmps),
+		"http", addr(s.listeners.http), "https", addr(s.listeners.https), "admin", addr(s.listeners.admin))
 	<-ctx.Done()
+	s.drain()
+	wg.Wait()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
 	return nil
+}
+
+// drain ends everything in the order in which data flows, so that what was taken in
+// gets out: publishers, then outputs, then those who read them.
+func (s *server) drain() {
+	s.draining.Store(true)
+	s.logger.Info("draining", "timeout", s.cfg.Drain.Timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Drain.Timeout)
+	defer cancel()
+	began := time.Now()
+	if s.hls != nil {
+		s.hls.Stop()
+	}
+	s.ingest.Close(ctx)
+	s.hub.Close()
+	if s.flv != nil {
+		s.flv.Close(ctx)
+	}
+	if s.hls != nil {
+		s.hls.Close()
+	}
+	for _, h := range []*http.Server{s.public, s.private} {
+		if err := h.Shutdown(ctx); err != nil {
+			_ = h.Close()
+		}
+	}
+	if s.store != nil {
+		if err := s.store.Close(); err != nil {
+			s.logger.Warn("storage not closed", "error", err)
+		}
+	}
+	s.logger.Info("drained", "after", time.Since(began))
 }
