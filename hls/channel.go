@@ -42,10 +42,10 @@ type Channel struct {
 
 	// handover is between the sink methods and the channel's goroutine.
 	mu       sync.Mutex
-	closed   []*segment // finished segments, oldest first
-	lost     bool       // a segment was given up because storing is too slow
-	ended    bool       // no more segments will come
-	stopping bool       // the server stops: the playlist stays as it is
+	closed   []*segment          // finished segments, oldest first
+	lost     bool                // a segment was given up because storing is too slow
+	ended    bool                // no more segments will come
+	stopping bool                // the server stops: the playlist stays as it is
 	inMemory map[uint64]*segment // those that could not be stored
 	wake     chan struct{}
 

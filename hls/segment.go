@@ -12,7 +12,7 @@ type segment struct {
 	duration      ticks
 	date          time.Time // wall clock of its first packet
 	discontinuity bool
-	independent   bool // begins with an IDR, or has no video
+	independent   bool  // begins with an IDR, or has no video
 	target        ticks // target duration in force
 	description   description
 

@@ -1,0 +1,94 @@
+package admin
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/headwater-live/headwater/remux"
+)
+
+func newTestHandler(t *testing.T, token string, ready bool) (http.Handler, *remux.Hub) {
+	t.Helper()
+	hub := remux.NewHub(remux.Config{Grace: time.Hour})
+	t.Cleanup(hub.Close)
+	return NewHandler(Config{
+		Streams: hub,
+		Ready:   func() (bool, string) { return ready, "draining" },
+		Token:   token,
+		Logger:  slog.New(slog.DiscardHandler),
+	}), hub
+}
+
+func request(h http.Handler, method, path, token string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, path, nil)
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func TestHealthAndReadiness(t *testing.T) {
+	h, _ := newTestHandler(t, "", true)
+	for _, path := range []string{"/healthz", "/readyz"} {
+		if w := request(h, "GET", path, ""); w.Code != 200 {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+	}
+	h, _ = newTestHandler(t, "secret", false)
+	if w := request(h, "GET", "/healthz", ""); w.Code != 200 {
+		t.Errorf("/healthz while draining: %d", w.Code)
+	}
+	if w := request(h, "GET", "/readyz", ""); w.Code != 503 {
+		t.Errorf("/readyz while draining: %d", w.Code)
+	}
+}
+
+func TestTheAPIListsAndEndsPublications(t *testing.T) {
+	h, hub := newTestHandler(t, "", true)
+	pub, err := hub.Publish("live/test", remux.Publisher{Protocol: "rtmp", Encoder: "test encoder"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list struct{ Streams []remux.Info }
+	w := request(h, "GET", "/api/v1/streams", "")
+	if err := json.Unmarshal(w.Body.Bytes(), &list); err != nil || len(list.Streams) != 1 {
+		t.Fatalf("%v: %s", err, w.Body)
+	}
+	if s := list.Streams[0]; s.Name != "live/test" || s.State != "live" || s.Publication.Encoder != "test encoder" {
+		t.Errorf("%+v", s)
+	}
+	if w := request(h, "DELETE", "/api/v1/streams/live/test", ""); w.Code != 204 {
+		t.Errorf("DELETE: %d %s", w.Code, w.Body)
+	}
+	<-pub.Done()
+	if pub.Reason() != remux.EndKicked {
+		t.Errorf("ended as %s", pub.Reason())
+	}
+	if w := request(h, "DELETE", "/api/v1/streams/live/test", ""); w.Code != 409 {
+		t.Errorf("second DELETE: %d", w.Code)
+	}
+	for _, path := range []string{"/api/v1/streams/live/other", "/api/v1/streams/live/..", "/api/v1/streams/li%2Fve/x"} {
+		if w := request(h, "GET", path, ""); w.Code == 200 {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+	}
+}
+
+func TestTheTokenIsRequired(t *testing.T) {
+	h, _ := newTestHandler(t, "secret", true)
+	for token, want := range map[string]int{"": 401, "wrong": 401, "secret": 200} {
+		w := request(h, "GET", "/api/v1/streams", token)
+		if w.Code != want {
+			t.Errorf("token %q: %d, want %d", token, w.Code, want)
+		}
+		if w.Header().Get("Access-Control-Allow-Origin") != "" {
+			t.Error("the admin API sends CORS headers")
+		}
+	}
+}
