@@ -49,9 +49,11 @@ func (r *reloader) reload() {
 	}
 	for _, c := range changes {
 		if c.Key == "log.level" {
+			// Said at the more talkative of the two levels, or it would not be said.
+			r.level.Set(min(r.running.Log.Level, next.Log.Level))
+			r.logger.Info("setting changed", "key", c.Key, "from", c.From, "to", c.To)
 			r.level.Set(next.Log.Level)
 			r.running.Log.Level = next.Log.Level
-			r.logger.Info("setting changed", "key", c.Key, "from", c.From, "to", c.To)
 			continue
 		}
 		r.logger.Warn("setting changes at the next start only", "key", c.Key, "from", c.From, "to", c.To)

@@ -31,11 +31,8 @@ func (f failure) Unwrap() error { return f.err }
 
 // run runs one command line and returns its exit code. It ends when ctx does, or on SIGINT and SIGTERM.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := untilSignal(ctx)
 	defer stop()
-	// After the first signal the second one has its default effect again, which is to end the process.
-	context.AfterFunc(ctx, stop)
-
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -49,6 +46,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitFailed
 	}
 	return exitUsage
+}
+
+// untilSignal returns a context that SIGINT and SIGTERM end. After the first signal the second one has its
+// default effect again: it ends the process at once.
+func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
 // report prints an error, the faults of a configuration one per line.

@@ -85,7 +85,8 @@ func serve(ctx context.Context, cfg config.Config, logger *slog.Logger, stdout i
 		// Nobody reads along, which is no reason not to serve.
 		logger.Debug("welcome text was not written", "err", err)
 	}
-	if err := s.run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+	// The reason why ctx ended is what was asked for, not a failure.
+	if err := s.run(ctx); err != nil && !errors.Is(err, context.Cause(ctx)) {
 		return err
 	}
 	logger.Info("ended as asked")

@@ -22,30 +22,33 @@ func (c Config) Validate() error {
 	return append(faults, c.check()...).asError()
 }
 
+// adder notes a fault of a key, and which other key it is about as well, if any.
+type adder func(key, other, format string, args ...any)
+
 // check finds what is wrong with values that are each right on their own.
 func (c Config) check() Faults {
 	var faults Faults
-	add := func(key, format string, args ...any) {
-		faults = append(faults, Fault{Key: key, Origin: c.Origin(key), Err: fmt.Errorf(format, args...)})
+	add := func(key, other, format string, args ...any) {
+		faults = append(faults, Fault{Key: key, Origin: c.Origin(key), Err: fmt.Errorf(format, args...), other: other})
 	}
 	checkTLS(c.RTMPS, "rtmps", add)
 	checkTLS(c.HTTPS, "https", add)
 	c.checkPorts(add)
 	if c.RTMP.Addr == "" && c.RTMPS.Addr == "" {
-		add("rtmp.addr", "is off, and so is rtmps.addr: nobody could publish")
+		add("rtmp.addr", "rtmps.addr", "is off, and so is rtmps.addr: nobody could publish")
 	}
 	if c.Admin.Addr != "" && !IsLoopback(c.Admin.Addr) && c.Admin.Token == "" {
-		add("admin.token", "is required because admin.addr (%s, %s) is not a loopback address",
+		add("admin.token", "admin.addr", "is required because admin.addr (%s, %s) is not a loopback address",
 			c.Admin.Addr, c.Origin("admin.addr"))
 	}
 	if c.Storage.Kind == StorageDir && c.Storage.Dir == "" {
-		add("storage.dir", "is empty, but storage.kind is %s", StorageDir)
+		add("storage.dir", "storage.kind", "is empty, but storage.kind is %s", StorageDir)
 	}
 	if c.HLS.SegmentMaxAge%time.Second != 0 {
-		add("hls.segment_max_age", "%s is not a whole number of seconds", c.HLS.SegmentMaxAge)
+		add("hls.segment_max_age", "", "%s is not a whole number of seconds", c.HLS.SegmentMaxAge)
 	}
 	if c.RTMP.MaxConnectionsPerIP > c.RTMP.MaxConnections {
-		add("rtmp.max_connections_per_ip", "%d is more than rtmp.max_connections (%d)",
+		add("rtmp.max_connections_per_ip", "rtmp.max_connections", "%d is more than rtmp.max_connections (%d)",
 			c.RTMP.MaxConnectionsPerIP, c.RTMP.MaxConnections)
 	}
 	return faults
@@ -53,27 +56,27 @@ func (c Config) check() Faults {
 
 // checkTLS reads the certificate of a listener that is on: a server that starts without it would be found
 // out by its users.
-func checkTLS(l TLSListener, group string, add func(key, format string, args ...any)) {
+func checkTLS(l TLSListener, group string, add adder) {
 	if !l.Enabled() {
 		return
 	}
 	if l.Cert == "" {
-		add(group+".cert", "is required because %s.addr is set", group)
+		add(group+".cert", group+".addr", "is required because %s.addr is set", group)
 	}
 	if l.Key == "" {
-		add(group+".key", "is required because %s.addr is set", group)
+		add(group+".key", group+".addr", "is required because %s.addr is set", group)
 	}
 	if l.Cert == "" || l.Key == "" {
 		return
 	}
 	if _, err := tls.LoadX509KeyPair(l.Cert, l.Key); err != nil {
 		// A pair that does not fit together is reported at the certificate; a file that cannot be opened names itself.
-		add(group+".cert", "certificate and key: %w", err)
+		add(group+".cert", group+".key", "certificate and key: %w", err)
 	}
 }
 
 // checkPorts finds listeners that would take each other's port.
-func (c Config) checkPorts(add func(key, format string, args ...any)) {
+func (c Config) checkPorts(add adder) {
 	listeners := []struct{ key, addr string }{
 		{"rtmp.addr", c.RTMP.Addr}, {"rtmps.addr", c.RTMPS.Addr},
 		{"http.addr", c.HTTP.Addr}, {"https.addr", c.HTTPS.Addr}, {"admin.addr", c.Admin.Addr},
@@ -81,7 +84,7 @@ func (c Config) checkPorts(add func(key, format string, args ...any)) {
 	for i, one := range listeners {
 		for _, earlier := range listeners[:i] {
 			if overlap(earlier.addr, one.addr) {
-				add(one.key, "%s is taken by %s (%s)", one.addr, earlier.key, earlier.addr)
+				add(one.key, earlier.key, "%s is taken by %s (%s)", one.addr, earlier.key, earlier.addr)
 			}
 		}
 	}

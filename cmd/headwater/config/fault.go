@@ -10,6 +10,8 @@ type Fault struct {
 	Key    string // "rtmp.addr"; "" when it is about a whole file
 	Origin string // where the value came from, as [Config.Origin] says it
 	Err    error
+
+	other string // the other key that a fault between two is about
 }
 
 func (f Fault) Error() string {
@@ -40,10 +42,11 @@ func (f Faults) Unwrap() []error {
 	return errs
 }
 
-// about says whether there is a fault of this key already.
-func (f Faults) about(key string) bool {
+// follows says whether a fault may only follow from the ones there are: it is about a key that could not be
+// read and still has its default.
+func (f Faults) follows(from Fault) bool {
 	for _, one := range f {
-		if one.Key == key {
+		if one.Key != "" && (one.Key == from.Key || one.Key == from.other) {
 			return true
 		}
 	}

@@ -52,11 +52,10 @@ func readFile(name string) (map[string]entry, Faults, error) {
 func (r *fileReader) read(data []byte) {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var doc yaml.Node
-	switch err := dec.Decode(&doc); {
-	case errors.Is(err, io.EOF):
-		return // an empty file, or comments only
-	case err != nil:
-		r.faults = append(r.faults, Fault{Origin: r.name, Err: errors.New(strings.TrimPrefix(err.Error(), "yaml: "))})
+	if err := dec.Decode(&doc); err != nil {
+		if !errors.Is(err, io.EOF) { // which is an empty file, or one of comments only
+			r.syntax(err)
+		}
 		return
 	}
 	if root := doc.Content[0]; root.Kind == yaml.MappingNode {
@@ -65,9 +64,17 @@ func (r *fileReader) read(data []byte) {
 		r.fault(root, "", "the file is not a list of keys and values")
 	}
 	var second yaml.Node
-	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
-		r.faults = append(r.faults, Fault{Origin: r.name, Err: errors.New("there is a second YAML document after ---")})
+	switch err := dec.Decode(&second); {
+	case err == nil:
+		r.fault(&second, "", "a second YAML document begins here")
+	case !errors.Is(err, io.EOF):
+		r.syntax(err)
 	}
+}
+
+// syntax reports what is not YAML. The parser's text has the line.
+func (r *fileReader) syntax(err error) {
+	r.faults = append(r.faults, Fault{Origin: r.name, Err: errors.New(strings.TrimPrefix(err.Error(), "yaml: "))})
 }
 
 // mapping reads the keys of one level. Both spellings are taken: nested groups, and rtmp.addr in one piece.
@@ -80,7 +87,7 @@ func (r *fileReader) mapping(n *yaml.Node, prefix string) {
 		case known:
 			r.setting(k, v, s)
 		case !isGroup(key):
-			r.fault(k, key, "unknown key"+suggest(key, keysAndGroups()))
+			r.fault(k, key, "unknown key"+suggest(key, keysLike(key)))
 		case v.Kind == yaml.MappingNode:
 			r.mapping(v, key+".")
 		case v.Tag == "!!null": // a group with all its keys commented out

@@ -52,13 +52,16 @@ func Load(src Sources) (Config, error) {
 			faults = append(faults, Fault{Key: s.key, Origin: origin, Err: err})
 		}
 	}
+	read := faults
 	for _, f := range c.check() {
-		// The field of a key that could not be read still has its default: a second fault would be about that.
-		if !faults.about(f.Key) {
+		if !read.follows(f) {
 			faults = append(faults, f)
 		}
 	}
-	return c, faults.asError()
+	if err := faults.asError(); err != nil {
+		return Config{}, err
+	}
+	return c, nil
 }
 
 // file returns the name of the configuration file and whether somebody named it.
@@ -125,9 +128,10 @@ func originOf(s setting, entries map[string]entry, flags *pflag.FlagSet) string 
 }
 
 // clusterVariable matches what Kubernetes and Docker put into the environment of every container for a
-// service that is called headwater, or headwater-something. Nobody meant them as settings.
+// service that is called headwater, or headwater-something. Nobody meant them as settings. A variable that
+// ends in _PORT is one of them only if it has a URL, for a person would write a number.
 var clusterVariable = regexp.MustCompile(
-	`^HEADWATER(_[A-Z0-9_]+)?_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
+	`^HEADWATER(_[A-Z0-9_]+)?_(SERVICE_HOST=|SERVICE_PORT(_[A-Z0-9_]+)?=|PORT=(tcp|udp|sctp)://|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?=)`)
 
 // unknownVariables finds variables that look like settings and are none. Their values are not shown: a
 // misspelt secret is a secret.
@@ -139,7 +143,7 @@ func unknownVariables(environ []string) Faults {
 	var faults Faults
 	for _, pair := range environ {
 		name, _, _ := strings.Cut(pair, "=")
-		if !strings.HasPrefix(name, envPrefix) || slices.Contains(known, name) || clusterVariable.MatchString(name) {
+		if !strings.HasPrefix(name, envPrefix) || slices.Contains(known, name) || clusterVariable.MatchString(pair) {
 			continue
 		}
 		faults = append(faults, Fault{Key: name, Origin: "environment", Err: errors.New("unknown variable" + suggest(name, known))})

@@ -1,36 +1,48 @@
 package config
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
-// keysAndGroups lists what may stand in a file: every key and every group.
-func keysAndGroups() []string {
-	var names []string
+// keysLike lists what a misspelt key of a file can have meant: the keys of its group if there is such a
+// group, else every key, and every group if it has no dot.
+func keysLike(written string) []string {
+	group, _, dotted := strings.Cut(written, ".")
+	var keys, groups []string
 	for _, s := range table {
-		group, _, _ := strings.Cut(s.key, ".")
-		if len(names) == 0 || !strings.HasPrefix(names[len(names)-1], group+".") {
-			names = append(names, group)
+		g, _, _ := strings.Cut(s.key, ".")
+		if !slices.Contains(groups, g) {
+			groups = append(groups, g)
 		}
-		names = append(names, s.key)
+		if g == group || !isGroup(group) {
+			keys = append(keys, s.key)
+		}
 	}
-	return names
+	if dotted {
+		return keys
+	}
+	return append(groups, keys...)
 }
 
 // SuggestFlag returns " (did you mean --rtmp.addr?)" for the name of a flag that does not exist, or "" when
 // no setting is near.
 func SuggestFlag(name string) string {
-	flags := make([]string, len(table))
-	for i, s := range table {
-		flags[i] = "--" + s.key
+	var flags []string
+	for _, key := range keysLike(name) {
+		if strings.Contains(key, ".") {
+			flags = append(flags, "--"+key)
+		}
 	}
 	return suggest("--"+name, flags)
 }
 
 // suggest returns " (did you mean X?)" with the candidate nearest to what was written, or "" when nothing is
-// near. Near is a third of the length in edits, so that short words don't suggest each other.
+// near.
 func suggest(written string, candidates []string) string {
-	best, bestDistance := "", max(2, len(written)/3)+1
+	best, bestDistance := "", maxDistance+1
 	for _, c := range candidates {
-		if d := distance(strings.ToLower(written), strings.ToLower(c)); d < bestDistance {
+		if d := keyDistance(strings.ToLower(written), strings.ToLower(c)); d < bestDistance {
 			best, bestDistance = c, d
 		}
 	}
@@ -38,6 +50,35 @@ func suggest(written string, candidates []string) string {
 		return ""
 	}
 	return " (did you mean " + best + "?)"
+}
+
+// maxDistance is the most edits after which a key still looks like another one.
+const maxDistance = 5
+
+// keyDistance is how far two keys are apart, or more than maxDistance if they have nothing to do with each
+// other. Words that both have at the same end count for nothing: storage.path is not near storage.kind.
+func keyDistance(a, b string) int {
+	const boundaries = "._"
+	for {
+		i, j := strings.IndexAny(a, boundaries), strings.IndexAny(b, boundaries)
+		if i < 0 || i != j || a[:i+1] != b[:j+1] {
+			break
+		}
+		a, b = a[i+1:], b[j+1:]
+	}
+	for {
+		i, j := strings.LastIndexAny(a, boundaries), strings.LastIndexAny(b, boundaries)
+		if i < 0 || j < 0 || a[i:] != b[j:] {
+			break
+		}
+		a, b = a[:i], b[:j]
+	}
+	d := distance(a, b)
+	abbreviated := min(len(a), len(b)) >= 3 && (strings.HasPrefix(a, b) || strings.HasPrefix(b, a))
+	if !abbreviated && d > max(1, max(len(a), len(b))*2/5) {
+		return maxDistance + 1
+	}
+	return d
 }
 
 // distance is the number of insertions, deletions, replacements and swaps of neighbours that turn a into b.
