@@ -1,0 +1,150 @@
+package hlscheck
+
+// rule says where a rule comes from.
+type rule struct {
+	row      int // numbered behaviour of the package comment
+	severity Severity
+	spec     string
+}
+
+// catalogue holds every rule by its id. Ids are stable: tests name them.
+var catalogue = map[string]rule{
+	// The text of playlists.
+	"playlist-empty-body":        {18, Must, "RFC 8216 4.1"},
+	"playlist-not-utf8":          {2, Must, "RFC 8216 4.1"},
+	"playlist-control-character": {2, Must, "RFC 8216 4.1"},
+	"playlist-stray-space":       {2, Must, "RFC 8216 4.1"},
+	"playlist-line-unfinished":   {2, Must, "RFC 8216 4.1"},
+	"playlist-no-header":         {2, Must, "RFC 8216 4.3.1.1"},
+	"playlist-malformed":         {2, Must, "RFC 8216 4.3"},
+	"playlist-unknown-tag":       {2, Should, "RFC 8216 4.1"},
+	"playlist-no-segments":       {19, Should, "RFC 8216 4.3.2"},
+	"playlist-second-reader":     {2, Must, "RFC 8216 4.1"},
+	"multivariant-malformed":     {8, Must, "RFC 8216 4.3.4"},
+
+	// What may change from version to version.
+	"target-duration-changed":          {1, Must, "RFC 8216 6.2.1"},
+	"version-changed":                  {2, Should, "RFC 8216 4.3.1.2"},
+	"extinf-above-target":              {1, Must, "RFC 8216 4.3.3.1"},
+	"media-sequence-decreased":         {2, Must, "RFC 8216 6.2.2"},
+	"media-sequence-jumped":            {2, Must, "RFC 8216 6.2.2"},
+	"discontinuity-sequence-decreased": {2, Must, "RFC 8216 6.2.2"},
+	"discontinuity-sequence-wrong":     {6, Must, "RFC 8216 6.2.2"},
+	"segment-removed-from-tail":        {2, Must, "RFC 8216 6.2.1"},
+	"segment-uri-changed":              {2, Must, "RFC 8216 6.2.1"},
+	"segment-extinf-changed":           {2, Must, "RFC 8216 6.2.1"},
+	"segment-discontinuity-changed":    {2, Must, "RFC 8216 6.2.1"},
+	"segment-date-changed":             {7, Must, "RFC 8216 6.2.1"},
+	"uri-reused":                       {2, Must, "RFC 8216 6.2.1"},
+	"segment-bytes-changed":            {2, Must, "RFC 8216 6.2.1"},
+	"playlist-type-while-live":         {4, Must, "RFC 8216 4.3.3.5"},
+
+	// When it may change.
+	"segment-late":          {3, Must, "RFC 8216 6.2.1"},
+	"changed-while-paused":  {4, Must, "RFC 8216 6.2.1"},
+	"endlist-while-live":    {4, Must, "RFC 8216 4.3.3.4"},
+	"endlist-early":         {4, Must, "RFC 8216 4.3.3.4"},
+	"endlist-missing":       {4, Must, "RFC 8216 4.3.3.4"},
+	"changed-after-endlist": {4, Must, "RFC 8216 6.2.1"},
+	"window-too-short":      {5, Must, "RFC 8216 6.2.2"},
+	"segment-unavailable":   {5, Must, "RFC 8216 6.2.2"},
+	"playlist-unavailable":  {19, Must, "RFC 8216 6.2.1"},
+
+	// Dates and discontinuities.
+	"date-malformed":                {7, Must, "RFC 8216 4.3.2.6"},
+	"date-missing-at-start":         {7, Must, "RFC 8216 4.3.2.6"},
+	"date-missing-at-discontinuity": {7, Must, "RFC 8216 4.3.2.6"},
+	"date-inconsistent":             {7, Must, "RFC 8216 4.3.2.6"},
+	"date-went-back":                {7, Must, "RFC 8216 4.3.2.6"},
+	"date-not-now":                  {7, Should, "RFC 8216 4.3.2.6"},
+	"discontinuity-needless":        {6, Must, "RFC 8216 4.3.2.3"},
+	"discontinuity-without-idr":     {11, Must, "RFC 8216 6.2.1"},
+	"configuration-changed":         {6, Must, "RFC 8216 4.3.2.3"},
+	"extinf-not-dts-distance":       {9, Must, "RFC 8216 4.3.2.1"},
+	"extinf-implausible":            {9, Must, "RFC 8216 4.3.2.1"},
+	"independent-segments-false":    {1, Must, "RFC 8216 4.3.5.1"},
+
+	// The multivariant playlist.
+	"bandwidth-below-peak":          {8, Must, "RFC 8216 4.3.4.2"},
+	"bandwidth-overstated":          {8, Should, "RFC 8216 4.3.4.2"},
+	"average-bandwidth-implausible": {8, Must, "RFC 8216 4.3.4.2"},
+	"variant-attribute-missing":     {8, Must, "RFC 8216 4.3.4.2"},
+	"variant-attribute-false":       {8, Must, "RFC 8216 4.3.4.2"},
+	"codecs-false":                  {8, Must, "RFC 8216 4.3.4.2, RFC 6381"},
+	"resolution-false":              {8, Must, "RFC 8216 4.3.4.2"},
+	"frame-rate-false":              {8, Must, "RFC 8216 4.3.4.2"},
+
+	// Transport packets and tables.
+	"ts-length":                  {10, Must, "ISO 13818-1 2.4.3.2"},
+	"ts-packet-illegal":          {14, Must, "ISO 13818-1 2.4.3"},
+	"ts-unexpected-pid":          {10, Must, "RFC 8216 3.2"},
+	"ts-discontinuity-indicator": {10, Must, "ISO 13818-1 2.4.3.5"},
+	"ts-second-reader":           {10, Must, "ISO 13818-1 2.4"},
+	"continuity-counter":         {10, Must, "ISO 13818-1 2.4.3.3"},
+	"continuity-across-segments": {10, Must, "ISO 13818-1 2.4.3.3, RFC 8216 3.2"},
+	"pat-not-first":              {10, Must, "RFC 8216 3.2"},
+	"pmt-not-second":             {10, Must, "RFC 8216 3.2"},
+	"pat-malformed":              {10, Must, "ISO 13818-1 2.4.4.3"},
+	"pmt-malformed":              {10, Must, "ISO 13818-1 2.4.4.8"},
+	"stream-type-unknown":        {10, Must, "ISO 13818-1 table 2-34"},
+	"stream-type-false":          {10, Must, "ISO 13818-1 table 2-34"},
+	"track-empty":                {10, Should, "RFC 8216 3.2"},
+	"segment-without-media":      {10, Must, "RFC 8216 3.2"},
+
+	// Clocks.
+	"pcr-wrong-pid":        {12, Must, "ISO 13818-1 2.4.4.9"},
+	"pcr-missing-at-start": {12, Must, "ISO 13818-1 2.7.2"},
+	"pcr-gap":              {12, Must, "ISO 13818-1 2.7.2"},
+	"pcr-not-increasing":   {12, Must, "ISO 13818-1 2.4.3.5"},
+	"pcr-after-dts":        {12, Must, "ISO 13818-1 2.4.2"},
+	"pcr-too-early":        {12, Must, "ISO 13818-1 2.4.2.6"},
+	"dts-not-increasing":   {12, Must, "ISO 13818-1 2.7.5"},
+	"pts-before-dts":       {12, Must, "ISO 13818-1 2.4.3.7"},
+
+	// PES packets and what they carry.
+	"pes-illegal":                 {14, Must, "ISO 13818-1 2.4.3.6"},
+	"pes-starts-before":           {10, Must, "RFC 8216 3.2"},
+	"pes-without-pts":             {12, Must, "ISO 13818-1 2.7.4"},
+	"data-alignment":              {14, Must, "ISO 13818-1 2.6.11"},
+	"annexb-illegal":              {11, Must, "ITU-T H.264 B.1"},
+	"access-unit-without-picture": {11, Must, "ITU-T H.264 7.4.1.2.3"},
+	"aud-missing":                 {11, Must, "ISO 13818-1 2.14.1"},
+	"aud-malformed":               {11, Must, "ITU-T H.264 7.4.2.4"},
+	"nalu-order":                  {11, Must, "ITU-T H.264 7.4.1.2.3"},
+	"first-unit-order":            {11, Must, "RFC 8216 3.2"},
+	"idr-without-parameters":      {11, Must, "RFC 8216 3.2"},
+	"random-access-missing":       {11, Must, "ISO 13818-1 2.4.3.5"},
+	"random-access-false":         {11, Must, "ISO 13818-1 2.4.3.5"},
+	"adts-chain":                  {13, Must, "ISO 13818-7 6.2"},
+	"audio-overhead":              {13, Must, "ISO 13818-1 2.4.3"},
+
+	// HTTP.
+	"content-type":          {16, Must, "RFC 8216 4"},
+	"content-length":        {16, Must, "RFC 9110 8.6"},
+	"head-differs":          {16, Must, "RFC 9110 9.3.2"},
+	"range":                 {16, Must, "RFC 9110 14"},
+	"if-none-match":         {16, Must, "RFC 9110 13.1.2"},
+	"if-modified-since":     {16, Must, "RFC 9110 13.1.3"},
+	"not-modified-headers":  {16, Must, "RFC 9110 15.4.5"},
+	"cache-control":         {17, Must, "RFC 9111 5.2.2"},
+	"segment-not-immutable": {17, Should, "RFC 8246"},
+	"segment-encoded":       {17, Must, "RFC 9110 8.4"},
+	"etag-not-strong":       {17, Must, "RFC 9110 8.8.3"},
+	"etag-unstable":         {17, Must, "RFC 9110 8.8.1"},
+	"etag-reused":           {17, Must, "RFC 9110 8.8.1"},
+	"gzip":                  {17, Must, "RFC 9110 12.5.3"},
+	"vary":                  {17, Should, "RFC 9110 12.5.5"},
+	"empty-body":            {18, Must, "RFC 8216 6.2.1"},
+	"unknown-found":         {18, Must, "RFC 9110 15.5.5"},
+	"not-found-lifetime":    {18, Must, "RFC 9111 5.2.2"},
+	"method-allowed":        {18, Must, "RFC 9110 15.5.6"},
+	"allow-missing":         {18, Must, "RFC 9110 10.2.1"},
+	"cookie":                {18, Must, "RFC 6265 4.1"},
+	"redirect":              {18, Must, "RFC 9110 15.4"},
+	"server-error":          {18, Must, "RFC 9110 15.6"},
+	"request-failed":        {18, Must, "RFC 9110 15"},
+	"query-matters":         {19, Must, "RFC 9111 2"},
+	"alias-differs":         {19, Must, "RFC 8216 6.2.4"},
+	"cors-missing":          {20, Must, "Fetch 3.2.3"},
+	"preflight":             {20, Must, "Fetch 3.2.2"},
+}
