@@ -66,8 +66,12 @@ func isFlagSet(name string) bool {
 	return set
 }
 
-// headwater builds headwater with the race detector once per run and returns its path.
+// headwater builds headwater with the race detector, once per run, and returns
+// its path. HEADWATER_BINARY names another one to test, such as a release.
 var headwater = sync.OnceValues(func() (string, error) {
+	if path := os.Getenv("HEADWATER_BINARY"); path != "" {
+		return filepath.Abs(path)
+	}
 	path := filepath.Join(runDir, "headwater")
 	out, err := exec.Command("go", "build", "-race", "-o", path, "../cmd/headwater").CombinedOutput()
 	if err != nil {
