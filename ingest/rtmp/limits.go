@@ -1,0 +1,56 @@
+package rtmp
+
+import "time"
+
+// Bounds on what a peer declares or sends. Each is far above what encoders do.
+const (
+	// maxChunkSize is the largest chunk size used; a message cannot be longer
+	// than its 24-bit length, so larger announcements mean the same.
+	maxChunkSize = 1<<24 - 1
+
+	// maxCommandSize bounds command, data and control messages. onMetaData is
+	// a few hundred bytes, the longest connect seen is under 2 KiB.
+	maxCommandSize = 64 << 10
+
+	// maxPartialMessages bounds the chunk streams with an unfinished message;
+	// encoders interleave at most audio, video and data.
+	maxPartialMessages = 64
+
+	// maxWideChunkStreams bounds the chunk streams above 63 whose headers are
+	// remembered; the least recently used idle one is forgotten for a new one.
+	maxWideChunkStreams = 64
+
+	// unauthorisedMessage and unauthorisedPartial bound one message, and all
+	// partial messages together, of a peer that has not been authorised.
+	unauthorisedMessage = 64 << 10
+	unauthorisedPartial = 128 << 10
+
+	// unauthorisedBuffer is the read buffer before authorisation, and for good
+	// on connections that send no media: it must hold C0 and C1 (1537 bytes),
+	// and thousands of idle viewers each have one.
+	unauthorisedBuffer = 8 << 10
+
+	// maxAggregateMessages bounds the messages inside one aggregate: FLV tags
+	// of at least 11 bytes, usually well under a second of media.
+	maxAggregateMessages = 4096
+
+	// maxPending is how many bytes of answers are collected before they are
+	// written even though the peer has sent more requests.
+	maxPending = 16 << 10
+
+	// minAckWindow keeps a peer from asking for an acknowledgement per read.
+	minAckWindow = 1 << 10
+)
+
+// Defaults of ServerConfig and ClientConfig.
+const (
+	DefaultHandshakeTimeout = 5 * time.Second
+	DefaultCommandTimeout   = 10 * time.Second
+	DefaultIdleTimeout      = 15 * time.Second
+	DefaultMediaTimeout     = 15 * time.Second
+	DefaultWriteTimeout     = 10 * time.Second
+	DefaultMaxMessage       = 8 << 20
+	DefaultChunkSize        = 64 << 10
+	DefaultWindowAckSize    = 2_500_000
+	DefaultMaxStreams       = 8
+)
