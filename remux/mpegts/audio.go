@@ -28,7 +28,8 @@ func (m *Muxer) AudioSize(u AudioUnit) int {
 }
 
 // AppendAudio appends frames as one PES packet. Where the audio carries the PCR, it
-// does so at the beginning and in packets in between, as the duration demands.
+// does so at the beginning and in packets in between, as the duration demands. If
+// these are too few, the rest comes before the next unit.
 // Nothing is appended for an empty unit, or if there is no audio track.
 func (m *Muxer) AppendAudio(dst []byte, u AudioUnit) []byte {
 	plan := m.planAudio(&u)
@@ -54,7 +55,7 @@ func (m *Muxer) AppendAudio(dst []byte, u AudioUnit) []byte {
 	for i := 1; i < plan.pcrs; i++ {
 		until := plan.packets * i / plan.pcrs * PacketSize
 		frames = w.putUntil(frames, until)
-		at := u.PTS + u.Duration*int64(i)/int64(plan.pcrs)
+		at := u.PTS + min(u.Duration*int64(i)/int64(plan.pcrs), innerPCRInterval*int64(i))
 		w.open(0, adaptation{flags: m.pcr(at), pcr: at, room: pcrFieldSize})
 	}
 	w.put(frames)

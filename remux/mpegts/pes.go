@@ -25,16 +25,18 @@ func pesHeaderSize(pts, dts int64) int {
 }
 
 // writePESHeader writes a header (2.4.3.6) and returns its size. payload is the
-// number of bytes that follow it.
+// number of bytes that follow it, which is said of audio only.
 //
 //	| 00 00 01 | stream id 8 | packet length 16 | flags 16 | header length 8 | PTS 40 | [DTS 40] |
 //
-// A length of 0 is allowed for video: the packet ends where the next one begins.
+// Video has a length of 0: the packet ends where the next one begins. Large units
+// must have it, and demuxers are found (go-astits) that lose a unit without length
+// if one with length follows; a stream of units all without it is what players know.
 func writePESHeader(p *[maxPESHeader]byte, stream byte, pts, dts int64, payload int) int {
 	size := pesHeaderSize(pts, dts)
-	length := size - 6 + payload
-	if length > maxPESLength {
-		length = 0
+	length := 0
+	if stream == streamAudio {
+		length = size - 6 + payload
 	}
 	p[0], p[1], p[2], p[3] = 0, 0, 1, stream
 	binary.BigEndian.PutUint16(p[4:], uint16(length))
