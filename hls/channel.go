@@ -132,6 +132,8 @@ func (c *Channel) Close() {
 func (c *Channel) videoConfig(pkt *remux.Packet) {
 	config, err := h264.ParseConfig(pkt.Body())
 	if pkt.Codec != flvtag.H264 || err != nil {
+		// MPEG-TS takes H.264 alone: what is left is the sound.
+		c.cutter.hasVideo, c.video = false, nil
 		return
 	}
 	if c.video != nil && c.video.Equal(config) {
@@ -188,6 +190,9 @@ func (c *Channel) audioFrame(pkt *remux.Packet) {
 	}
 	if !c.cutter.hasVideo {
 		c.pacingAudio(pkt)
+		return
+	}
+	if c.audio == nil && c.newAudio == nil {
 		return
 	}
 	c.waiting = append(c.waiting, pkt)
@@ -251,10 +256,10 @@ func (c *Channel) pacingAudio(pkt *remux.Packet) {
 	if c.audio == nil {
 		return
 	}
-	at := ticks(pkt.DTS) * perMillisecond
-	if c.clock.set {
-		at = c.clock.peek(pkt.DTS)
+	if c.breaks {
+		c.clock.reset()
 	}
+	at, _ := c.clock.peek(pkt.DTS)
 	v := c.cutter.decide(at, true)
 	if c.breaks && c.cutter.open {
 		v = max(v, cut)
@@ -292,10 +297,10 @@ func (c *Channel) applyConfig() {
 		c.audio, c.newAudio = c.newAudio, nil
 		c.clock.configure(*c.audio)
 	}
-	c.mux.configure(c.video, c.audio)
 }
 
 func (c *Channel) openSegment(at ticks, independent bool) {
+	c.mux.configure(c.video, c.audio)
 	if c.anchor.date.IsZero() || c.breaks {
 		c.anchor = anchor{at: at, date: c.server.config.Now()}
 		c.clock.reset()
@@ -307,7 +312,7 @@ func (c *Channel) openSegment(at ticks, independent bool) {
 		independent:   independent,
 	}
 	if c.breaks {
-		c.mux.discontinuity()
+		c.mux.ts.Discontinuity()
 	}
 	c.cutter.begin(at, c.first)
 	c.first, c.breaks = false, false

@@ -25,6 +25,9 @@ type audioClock struct {
 	set         bool
 }
 
+// newAudioClock returns a clock that has not given out any time.
+func newAudioClock() audioClock { return audioClock{last: -maxTicks} }
+
 // configure takes the configuration of the frames to come.
 func (c *audioClock) configure(config aac.Config) {
 	c.rate, c.frame, c.set = int64(config.SampleRate), int64(config.SamplesPerFrame), false
@@ -36,15 +39,26 @@ func (c *audioClock) reset() { c.set = false }
 // next returns the time of a frame that came with DTS dts (in ms). Times are
 // strictly increasing, also where the clock is set again.
 func (c *audioClock) next(dts int64) ticks {
-	at := ticks(dts) * perMillisecond
-	now := c.base + ticks((c.samples*perSecond+c.rate/2)/c.rate)
-	if drift := now - at; !c.set || drift > maxAudioDrift || drift < -maxAudioDrift {
-		now = max(at, c.last+1)
+	now, resynchronised := c.peek(dts)
+	if resynchronised {
 		c.base, c.samples, c.set = now, 0, true
 	}
 	c.samples += c.frame
 	c.last = now
 	return now
+}
+
+// peek returns what next would, and whether the clock has to be set for it.
+func (c *audioClock) peek(dts int64) (at ticks, set bool) {
+	sent := ticks(dts) * perMillisecond
+	if c.rate == 0 || !c.set {
+		return max(sent, c.last+1), true
+	}
+	counted := c.base + ticks((c.samples*perSecond+c.rate/2)/c.rate)
+	if drift := counted - sent; drift > maxAudioDrift || drift < -maxAudioDrift {
+		return max(sent, c.last+1), true
+	}
+	return counted, false
 }
 
 // duration returns the length of a frame.

@@ -15,6 +15,7 @@ func newChannel(s *Server, name remux.StreamName, incarnation string) *Channel {
 		incarnation: incarnation,
 		log:         s.config.Logger.With("stream", string(name)),
 		cutter:      cutter{segment: ticks(s.config.Segment * perSecond / time.Second)},
+		clock:       newAudioClock(),
 		wake:        make(chan struct{}, 1),
 	}
 }

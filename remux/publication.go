@@ -48,7 +48,8 @@ type Publication struct {
 	probeBytes int
 	probeFrom  time.Time
 	decided    bool
-	metadata   []byte
+	metadata   []byte            // the onMetaData body in force
+	properties []flvtag.Property // what the encoder says of itself
 	counters   Counters
 	rate       rateMeter
 }
@@ -88,10 +89,6 @@ func (p *Publication) Write(m Message) error {
 	p.counters.Messages++
 	p.counters.Bytes += uint64(len(m.Payload))
 	p.rate.add(now, len(m.Payload))
-	if m.Type == flvtag.Script {
-		p.writeScript(m.Payload)
-		return nil
-	}
 	if len(p.held) > 0 || p.mustHold(m) {
 		p.hold(m)
 	} else {
@@ -125,19 +122,12 @@ func (p *Publication) write(m Message) {
 	}
 }
 
-// writeScript keeps and passes on an onMetaData body. It is never trusted for
-// codec, size or rate: those come from the decoder configuration.
-func (p *Publication) writeScript(body []byte) {
-	if len(body) == 0 || string(body) == string(p.metadata) {
-		return
-	}
-	p.metadata = append([]byte(nil), body...)
-	p.emit(&Packet{Kind: Metadata, DTS: p.stream.timeline.End(), Payload: p.metadata})
-}
-
 // emit passes a packet on to the sinks, or keeps it until the tracks are decided.
 func (p *Publication) emit(pkt *Packet) {
 	if p.decided {
+		if pkt.Kind == VideoConfig || pkt.Kind == AudioConfig {
+			p.sendMetadata()
+		}
 		p.stream.write(pkt)
 		return
 	}
@@ -164,7 +154,9 @@ func (p *Publication) decide(now time.Time, final bool) {
 	p.stream.begin(Tracks{Video: p.video.known(), Audio: p.audio.known()})
 	probe := p.probe
 	p.probe = nil
-	for _, pkt := range p.firstConfigs(probe) {
+	configs := p.firstConfigs(probe)
+	p.sendMetadata()
+	for _, pkt := range configs {
 		p.stream.write(pkt)
 	}
 	for _, pkt := range probe {

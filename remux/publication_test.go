@@ -149,7 +149,7 @@ func (s *session) wantKinds(want ...Kind) {
 func TestConfigurationsComeBeforeTheFirstFrames(t *testing.T) {
 	s := newSession(t)
 	s.start()
-	s.wantKinds(VideoConfig, AudioConfig, VideoFrame, AudioFrame)
+	s.wantKinds(Metadata, VideoConfig, AudioConfig, VideoFrame, AudioFrame)
 	if got := s.sink.begun; len(got) != 1 || got[0] != (Tracks{Video: true, Audio: true}) {
 		t.Errorf("tracks: %v", got)
 	}
@@ -162,7 +162,7 @@ func TestAnIdenticalRepeatOfAConfigurationIsIgnored(t *testing.T) {
 	s.audio(40, aacHeader)
 	s.video(40, videoFrame(true, idr))
 	s.audio(40, aacFrame)
-	s.wantKinds(VideoConfig, AudioConfig, VideoFrame, AudioFrame, VideoFrame, AudioFrame)
+	s.wantKinds(Metadata, VideoConfig, AudioConfig, VideoFrame, AudioFrame, VideoFrame, AudioFrame)
 }
 
 func TestAChangedConfigurationTakesEffectAtTheNextKeyframe(t *testing.T) {
@@ -171,7 +171,7 @@ func TestAChangedConfigurationTakesEffectAtTheNextKeyframe(t *testing.T) {
 	s.video(40, header256)
 	s.video(40, videoFrame(false, inter))
 	s.video(80, videoFrame(true, idr))
-	s.wantKinds(VideoConfig, AudioConfig, VideoFrame, AudioFrame, VideoFrame, VideoConfig, VideoFrame)
+	s.wantKinds(Metadata, VideoConfig, AudioConfig, VideoFrame, AudioFrame, VideoFrame, Metadata, VideoConfig, VideoFrame)
 }
 
 func TestFramesBeforeTheirConfigurationAreHeld(t *testing.T) {
@@ -364,8 +364,8 @@ func TestWhoAttachesLateGetsTheCurrentGOP(t *testing.T) {
 	if !s.hub.Stream("live/test").Attach(&late) {
 		t.Fatal("not attached")
 	}
-	want := []Kind{VideoConfig, AudioConfig, VideoFrame, AudioFrame}
-	if got := late.kinds(); !slices.Equal(got, want) || !late.packets[2].Keyframe || late.packets[2].DTS != 80 {
+	want := []Kind{Metadata, VideoConfig, AudioConfig, VideoFrame, AudioFrame}
+	if got := late.kinds(); !slices.Equal(got, want) || !late.packets[3].Keyframe || late.packets[3].DTS != 80 {
 		t.Errorf("got kinds %v, want %v from the keyframe at 80", got, want)
 	}
 }

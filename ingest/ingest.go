@@ -1,0 +1,215 @@
+// Package ingest is the RTMP listener and its sessions: who connected, what they may
+// publish, and when they are gone.
+//
+// A session is one connection and one goroutine. It speaks the wire through package
+// ingest/rtmp and writes what comes into a publication of package remux. A second, small
+// goroutine lives as long as a publication and watches it from outside: it ends the
+// publication when no media come for too long, and closes the connection when somebody
+// else has ended the publication.
+package ingest
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/headwater-live/headwater/ingest/rtmp0"
+	"github.com/headwater-live/headwater/remux"
+)
+
+// Hub is where streams are published.
+type Hub interface {
+	Publish(remux.StreamName, remux.Publisher) (*remux.Publication, error)
+}
+
+// Request is a wish to publish.
+type Request struct {
+	Stream remux.StreamName
+	// Query is the raw query of the stream's URL. It is secret.
+	Query  string
+	Remote netip.AddrPort
+}
+
+// Decision is the answer to a Request.
+type Decision struct {
+	Allowed bool
+	// Reason is for the person at the encoder, if it is not allowed.
+	Reason string
+	// Credential identifies the publisher when it comes back.
+	Credential string
+}
+
+// Config configures a Server. Zero values mean no limit, or the defaults of package rtmp.
+type Config struct {
+	Hub        Hub
+	MayPublish func(Request) Decision
+	// MaxMessage bounds a media message, in bytes.
+	MaxMessage int
+	// MaxConnections bounds the connections in all, MaxConnectionsPerIP from one
+	// address.
+	MaxConnections, MaxConnectionsPerIP int
+	// HandshakeTimeout bounds the handshake, RequestTimeout the time from there to
+	// publish.
+	HandshakeTimeout, RequestTimeout time.Duration
+	// MediaTimeout is how long a publisher may send no media (15 s).
+	MediaTimeout time.Duration
+	Logger       *slog.Logger
+}
+
+// Server accepts publishers.
+type Server struct {
+	config   Config
+	refusals refusals
+	sessions sync.WaitGroup
+
+	// mu guards all below.
+	mu        sync.Mutex
+	listeners map[net.Listener]struct{}
+	conns     map[net.Conn]netip.Addr
+	perIP     map[netip.Addr]int
+	closed    bool
+}
+
+// NewServer returns a server that listens nowhere yet.
+func NewServer(config Config) *Server {
+	if config.MediaTimeout <= 0 {
+		config.MediaTimeout = 15 * time.Second
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Server{
+		config:    config,
+		listeners: make(map[net.Listener]struct{}),
+		conns:     make(map[net.Conn]netip.Addr),
+		perIP:     make(map[netip.Addr]int),
+	}
+}
+
+// Refusals returns how many connections and requests were refused or broken off, by reason.
+func (s *Server) Refusals() map[string]uint64 { return s.refusals.snapshot() }
+
+// acceptPause is how long accepting rests when the process has no descriptor left.
+const acceptPause = 50 * time.Millisecond
+
+// Serve accepts connections until Close, or until the listener fails. It returns
+// net.ErrClosed after Close.
+func (s *Server) Serve(l net.Listener) error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return net.ErrClosed
+	}
+	s.listeners[l] = struct{}{}
+	s.mu.Unlock()
+	for {
+		nc, err := l.Accept()
+		if err != nil {
+			var temporary interface{ Temporary() bool }
+			if errors.As(err, &temporary) && temporary.Temporary() {
+				s.refusals.count("accept-failed")
+				time.Sleep(acceptPause)
+				continue
+			}
+			return err
+		}
+		if !s.admit(nc) {
+			_ = nc.Close()
+			continue
+		}
+		s.sessions.Go(func() {
+			defer s.release(nc)
+			s.serve(nc)
+		})
+	}
+}
+
+// admit counts a connection in, unless a limit is reached.
+func (s *Server) admit(nc net.Conn) bool {
+	ip := addrPort(nc.RemoteAddr()).Addr()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return false
+	case s.config.MaxConnections > 0 && len(s.conns) >= s.config.MaxConnections:
+		s.refusals.count("too-many-connections")
+		return false
+	case s.config.MaxConnectionsPerIP > 0 && s.perIP[ip] >= s.config.MaxConnectionsPerIP:
+		s.refusals.count("too-many-connections-from-address")
+		return false
+	}
+	s.conns[nc] = ip
+	s.perIP[ip]++
+	return true
+}
+
+func (s *Server) release(nc net.Conn) {
+	_ = nc.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ip := s.conns[nc]
+	delete(s.conns, nc)
+	if s.perIP[ip]--; s.perIP[ip] <= 0 {
+		delete(s.perIP, ip)
+	}
+}
+
+// Close stops accepting and ends all sessions. Publications end with what they have sent.
+// It returns when all sessions have ended.
+func (s *Server) Close(_ context.Context) {
+	s.mu.Lock()
+	s.closed = true
+	for l := range s.listeners {
+		_ = l.Close()
+	}
+	for nc := range s.conns {
+		_ = nc.Close()
+	}
+	s.mu.Unlock()
+	s.sessions.Wait()
+}
+
+func (s *Server) stopping() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// addrPort returns the address of a TCP peer, the zero value for anything else.
+func addrPort(a net.Addr) netip.AddrPort {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return netip.AddrPortFrom(tcp.AddrPort().Addr().Unmap(), tcp.AddrPort().Port())
+	}
+	return netip.AddrPort{}
+}
+
+// refusals counts by reason. The reasons are constants of this package and package rtmp.
+type refusals struct{ byReason sync.Map }
+
+func (r *refusals) count(reason string) {
+	n, _ := r.byReason.LoadOrStore(reason, new(atomic.Uint64))
+	n.(*atomic.Uint64).Add(1)
+}
+
+func (r *refusals) snapshot() map[string]uint64 {
+	all := make(map[string]uint64)
+	r.byReason.Range(func(reason, n any) bool {
+		all[reason.(string)] = n.(*atomic.Uint64).Load()
+		return true
+	})
+	return all
+}
+
+func (s *Server) rtmpConfig() rtmp.ServerConfig {
+	return rtmp.ServerConfig{
+		HandshakeTimeout: s.config.HandshakeTimeout,
+		RequestTimeout:   s.config.RequestTimeout,
+		MaxMessage:       s.config.MaxMessage,
+	}
+}

@@ -1,0 +1,79 @@
+package remux
+
+import (
+	"slices"
+
+	"github.com/headwater-live/headwater/remux/flvtag"
+)
+
+// dropped are properties of an encoder's onMetaData that are not passed on: they are
+// false for a live stream, or stated from the decoder configuration instead.
+var dropped = map[string]bool{
+	"duration": true, "filesize": true, "keyframes": true, "lasttimestamp": true, "lastkeyframetimestamp": true,
+	"canSeekToEnd": true, "hasKeyframes": true, "hasMetadata": true, "hasCuePoints": true, "datasize": true,
+	"width": true, "height": true, "displayWidth": true, "displayHeight": true,
+	"videocodecid": true, "audiocodecid": true, "framerate": true, "fps": true,
+	"audiosamplerate": true, "audiosamplesize": true, "audiochannels": true, "stereo": true,
+	"hasVideo": true, "hasAudio": true,
+}
+
+// SetMetadata takes what the encoder says of itself. Viewers are sent the rest of it, with
+// size, codecs and rates as the decoder configurations have them.
+func (p *Publication) SetMetadata(properties []flvtag.Property) {
+	p.stream.mu.Lock()
+	defer p.stream.mu.Unlock()
+	if p.ended {
+		return
+	}
+	p.properties = slices.DeleteFunc(slices.Clone(properties), func(q flvtag.Property) bool { return dropped[q.Name] })
+	if p.decided {
+		p.sendMetadata()
+	}
+}
+
+// sendMetadata passes the metadata on if they have changed.
+func (p *Publication) sendMetadata() {
+	body := p.renderMetadata()
+	if string(body) == string(p.metadata) {
+		return
+	}
+	p.metadata = body
+	p.stream.write(&Packet{Kind: Metadata, DTS: p.stream.timeline.End(), Payload: body})
+}
+
+// The numbers that annex E has for codecs, in the property's spelling.
+const (
+	videoCodecAVC = 7.0
+	audioCodecAAC = 10.0
+)
+
+// renderMetadata writes onMetaData from the configurations in force.
+func (p *Publication) renderMetadata() []byte {
+	var list []flvtag.Property
+	number := func(name string, v float64) {
+		if v > 0 {
+			list = append(list, flvtag.Property{Name: name, Value: v})
+		}
+	}
+	if v := &p.video; v.config != nil {
+		number("width", float64(v.avc.Width))
+		number("height", float64(v.avc.Height))
+		number("framerate", v.avc.FPS)
+		number("videocodecid", codecNumber(v.codec, flvtag.H264, videoCodecAVC))
+	}
+	if a := &p.audio; a.config != nil {
+		number("audiosamplerate", float64(a.aac.SampleRate))
+		number("audiochannels", float64(a.aac.Channels))
+		list = append(list, flvtag.Property{Name: "stereo", Value: a.aac.Channels == 2})
+		number("audiocodecid", codecNumber(a.codec, flvtag.AAC, audioCodecAAC))
+	}
+	return flvtag.AppendMetadata(nil, append(list, p.properties...))
+}
+
+// codecNumber is the number of a codec: annex E's, or its FourCC as Enhanced RTMP says.
+func codecNumber(c, legacy flvtag.Codec, number float64) float64 {
+	if c == legacy {
+		return number
+	}
+	return float64(c)
+}
