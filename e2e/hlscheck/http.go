@@ -50,6 +50,10 @@ func (c *Checker) CheckHTTP(ctx context.Context) error {
 			q.checkGzip(r)
 		}
 	}
+	// A segment that was the newest at the start no longer tells what comes next.
+	if resources, err = q.resources(); err != nil {
+		return err
+	}
 	q.checkUnknown(resources)
 	if c.o.AliasURL != "" {
 		q.checkAlias(resources[0].url)

@@ -18,6 +18,7 @@ type variant struct {
 	height     int
 	frameRate  float64
 	attributes map[string]string
+	broken     bool // the attributes could not be read
 }
 
 // multivariantVersion is a version of the multivariant playlist that could be read.
@@ -78,6 +79,7 @@ func parseMultivariant(v Version, f *findings) (multivariantVersion, bool) {
 			open = &variant{}
 			if err := open.read(value); err != nil {
 				bad(i, err.Error())
+				open.broken = true
 			}
 		case strings.HasPrefix(line, "#EXT") && !multivariantTags[name]:
 			bad(i, "the tag does not belong in a multivariant playlist")

@@ -26,7 +26,7 @@ func checkVariants(versions []multivariantVersion, media []*rendition, facts map
 	for _, v := range versions {
 		for _, s := range v.variants {
 			i := slices.IndexFunc(media, func(r *rendition) bool { return r.url == s.url })
-			if i < 0 {
+			if i < 0 || s.broken {
 				continue
 			}
 			chain := chainUntil(chainOf(media[i], facts), v.seenUntil().Add(-variantLag))

@@ -1,0 +1,170 @@
+package hlscheck
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// spoiledLive is a way to break a rule that only a watch can see.
+type spoiledLive struct {
+	rule  string
+	name  string
+	spoil func(since time.Duration, r *http.Request, a *answer)
+}
+
+const (
+	firstSegment = "/live/test/a1-00000.ts" // listed from 2 s to 10 s, to be kept until 20 s
+	fifthSegment = "/live/test/a1-00004.ts"
+)
+
+var liveCases = []spoiledLive{
+	{rule: "segment-unavailable", name: "when listed", spoil: func(_ time.Duration, r *http.Request, a *answer) {
+		if r.URL.Path == fifthSegment {
+			a.status = http.StatusNotFound
+		}
+	}},
+	{rule: "segment-unavailable", name: "when removed", spoil: func(since time.Duration, r *http.Request, a *answer) {
+		if r.URL.Path == firstSegment && since >= 10*time.Second {
+			a.status = http.StatusNotFound
+		}
+	}},
+	{rule: "segment-unavailable", name: "before its retention ends", spoil: func(since time.Duration, r *http.Request, a *answer) {
+		if r.URL.Path == firstSegment && since >= 15*time.Second {
+			a.status = http.StatusNotFound
+		}
+	}},
+	{rule: "segment-bytes-changed", spoil: func(since time.Duration, r *http.Request, a *answer) {
+		if r.URL.Path == firstSegment && since >= 10*time.Second {
+			a.body[700] ^= 1
+		}
+	}},
+	{rule: "etag-unstable", spoil: func(since time.Duration, r *http.Request, a *answer) {
+		if r.URL.Path == firstSegment && since >= 10*time.Second {
+			a.header.Set("Etag", `"other"`)
+		}
+	}},
+	{rule: "segment-encoded", spoil: func(_ time.Duration, r *http.Request, a *answer) {
+		if onSegment(r) {
+			a.header.Set("Content-Encoding", "identity")
+		}
+	}},
+	{rule: "segment-not-immutable", spoil: func(_ time.Duration, r *http.Request, a *answer) {
+		if onSegment(r) {
+			a.header.Set("Cache-Control", "public, max-age=3600")
+		}
+	}},
+	{rule: "content-type", spoil: func(_ time.Duration, r *http.Request, a *answer) {
+		if onSegment(r) {
+			a.header.Set("Content-Type", "application/octet-stream")
+		}
+	}},
+	{rule: "playlist-unavailable", spoil: func(since time.Duration, r *http.Request, a *answer) {
+		if onPlaylist(r) && since > 7*time.Second && since < 7300*time.Millisecond {
+			a.status = http.StatusServiceUnavailable
+		}
+	}},
+	{rule: "playlist-unavailable", name: "refused", spoil: func(since time.Duration, r *http.Request, a *answer) {
+		if onPlaylist(r) && since > 7*time.Second && since < 7300*time.Millisecond {
+			a.status = 0
+		}
+	}},
+}
+
+// watch lets a checker watch a broadcast of 20.9 invented seconds.
+func watch(t *testing.T, spoil func(since time.Duration, r *http.Request, a *answer), during func(t *testing.T, c *Checker)) Report {
+	var report Report
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		w := newWorld(true, true)
+		w.date(0, start.Sub(worldStart))
+		o := &testOrigin{history: w.history()}
+		o.now = func() int { return min(int(time.Since(start)/worldTarget)-1, worldCount-1) }
+		if spoil != nil {
+			o.spoil = func(r *http.Request, a *answer) { spoil(time.Since(start), r, a) }
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20900*time.Millisecond)
+		defer cancel()
+		c := New(Options{URL: worldURL, HTTPClient: o.client()})
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			c.Run(ctx)
+		}()
+		if during != nil {
+			during(t, c)
+		}
+		<-done
+		report = c.Report()
+	})
+	return report
+}
+
+func TestWatchingAnOriginWithoutFaultFindsNothing(t *testing.T) {
+	kinds := map[string]int{}
+	report := watch(t, func(_ time.Duration, r *http.Request, _ *answer) {
+		if r.URL.Path == firstSegment {
+			kinds[r.Method]++
+		}
+	}, func(t *testing.T, c *Checker) {
+		if err := c.WaitSegments(t.Context(), 3); err != nil {
+			t.Error(err)
+		}
+		if n := len(c.Report().Segments); n != 3 {
+			t.Errorf("%d segments are listed when three were waited for", n)
+		}
+	})
+	if len(report.Findings) > 0 || len(report.Segments) != worldCount {
+		t.Errorf("%d segments, want %d; findings:\n%s", len(report.Segments), worldCount, report)
+	}
+	if kinds[http.MethodGet] != 3 {
+		t.Errorf("the first segment was fetched %d times, not when listed, when removed and before its retention ended", kinds[http.MethodGet])
+	}
+}
+
+func TestLiveRulesAreReported(t *testing.T) {
+	for _, c := range liveCases {
+		t.Run(strings.TrimSpace(c.rule+" "+c.name), func(t *testing.T) {
+			report := watch(t, c.spoil, nil)
+			if got := report.Rules(); !slices.Equal(got, []string{c.rule}) {
+				t.Errorf("reported %v, want %s\n%s", got, c.rule, report)
+			}
+		})
+	}
+}
+
+func TestAnOutageThatIsMarkedIsNoFinding(t *testing.T) {
+	report := watch(t, func(since time.Duration, r *http.Request, a *answer) {
+		if since > 6900*time.Millisecond && since < 7900*time.Millisecond {
+			a.status = 0
+		}
+	}, func(t *testing.T, c *Checker) {
+		if err := c.WaitSegments(t.Context(), 3); err != nil { // at six seconds
+			t.Error(err)
+		}
+		c.Mark(ServerDown)
+		if err := c.WaitSegments(t.Context(), 4); err != nil {
+			t.Error(err)
+		}
+		c.Mark(ServerUp)
+	})
+	if len(report.Findings) > 0 {
+		t.Errorf("findings:\n%s", report)
+	}
+}
+
+func TestIgnoredRulesAreLeftOut(t *testing.T) {
+	w := newWorld(true, true)
+	w.entries[3].duration += 2 * time.Millisecond
+	h := w.history()
+	if report := CheckSegments(h, Options{Ignore: []string{"extinf-not-dts-distance"}}); len(report.Findings) > 0 {
+		t.Errorf("findings:\n%s", report)
+	}
+	if report := CheckSegments(h, Options{}); len(report.Must()) != 1 {
+		t.Errorf("findings:\n%s", report)
+	}
+}
