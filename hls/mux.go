@@ -1,6 +1,8 @@
 package hls
 
 import (
+	"sync"
+
 	"github.com/headwater-live/headwater/remux"
 	"github.com/headwater-live/headwater/remux/aac"
 	"github.com/headwater-live/headwater/remux/h264"
@@ -14,7 +16,6 @@ type muxer struct {
 	sets     []byte // SPS and PPS in Annex B, which precede each IDR
 	// lengthSize is the size of NALU lengths in access units.
 	lengthSize int
-	scratch    []byte
 	header     []byte // of an ADTS frame
 }
 
@@ -45,16 +46,14 @@ func (c *Channel) append(size int, write func(dst []byte) []byte) {
 		data.extend(len(write(tail)))
 		return
 	}
-	c.mux.scratch = write(c.mux.scratch[:0])
-	data.write(c.mux.scratch)
-	if cap(c.mux.scratch) > maxScratch {
-		c.mux.scratch = nil
-	}
+	scratch := scratchPool.Get().(*[]byte)
+	*scratch = write((*scratch)[:0])
+	data.write(*scratch)
+	scratchPool.Put(scratch)
 }
 
-// maxScratch is how much scratch memory a channel keeps: one large keyframe must not cost
-// memory for ever.
-const maxScratch = 256 << 10
+// scratchPool is shared by all channels: only keyframes need it, one at a time.
+var scratchPool = sync.Pool{New: func() any { return new([]byte) }}
 
 func (c *Channel) writeTables() {
 	c.append(2*mpegts.PacketSize, c.mux.ts.AppendTables)

@@ -21,8 +21,8 @@ func newChannel(s *Server, name remux.StreamName, incarnation string) *Channel {
 }
 
 // run stores and lists the segments that the cutter hands over, until the channel
-// has ended and its last segment may go. When ctx is cancelled it finishes what it
-// was given, and returns.
+// has ended and its last segment may go. When ctx ends it finishes what it was given, and
+// returns.
 func (c *Channel) run(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -31,10 +31,10 @@ func (c *Channel) run(ctx context.Context) {
 		case <-c.wake:
 		case <-timer.C:
 		case <-ctx.Done():
-			c.work(context.WithoutCancel(ctx))
+			c.work(c.server.hard)
 			return
 		}
-		wait, done := c.work(ctx)
+		wait, done := c.work(c.server.hard)
 		if done {
 			c.server.forget(c)
 			return

@@ -63,8 +63,10 @@ type Server struct {
 	metrics      Metrics
 	segmentCache string
 	stopping     atomic.Bool
-	ctx          context.Context // ends what the channels do in the background
+	ctx          context.Context // ends the channels' goroutines, which finish their work
 	cancel       context.CancelFunc
+	hard         context.Context // ends that work
+	cut          context.CancelFunc
 	channels     sync.WaitGroup
 
 	mu     sync.RWMutex
@@ -97,6 +99,7 @@ func NewServer(config Config) *Server {
 	s := &Server{config: config, byName: make(map[remux.StreamName]*names)}
 	s.segmentCache = segmentCacheControl(config.SegmentMaxAge)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.hard, s.cut = context.WithCancel(context.Background())
 	return s
 }
 
@@ -184,10 +187,12 @@ func (s *Server) listed(name remux.StreamName, sequence uint64) {
 // their playlists stay as they are.
 func (s *Server) Stop() { s.stopping.Store(true) }
 
-// Close waits until all channels have stored what they were given, and stops them.
-// The hub must have been closed before.
-func (s *Server) Close() {
+// Close waits until all channels have stored what they were given, until ctx ends, and
+// stops them. The hub must have been closed before.
+func (s *Server) Close(ctx context.Context) {
 	s.Stop()
+	defer s.cut()
+	defer context.AfterFunc(ctx, s.cut)()
 	s.cancel()
 	s.channels.Wait()
 }

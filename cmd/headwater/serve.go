@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"syscall"
 
@@ -77,6 +78,7 @@ func serveWithReload(ctx context.Context, cfg config.Config, r *reloader, logger
 // serve runs the server until ctx ends, and then until everybody had their time to end cleanly. It says on
 // stdout what a newcomer needs next, once every listener is bound.
 func serve(ctx context.Context, cfg config.Config, logger *slog.Logger, stdout io.Writer) error {
+	tuneMemory()
 	s, err := wire(cfg, logger)
 	if err != nil {
 		return err
@@ -91,4 +93,16 @@ func serve(ctx context.Context, cfg config.Config, logger *slog.Logger, stdout i
 	}
 	logger.Info("ended as asked")
 	return nil
+}
+
+// gcPercent lets the heap grow by a quarter before it is collected. Nearly all of it is
+// payloads without pointers, which cost the collector nothing to keep, so collecting often
+// is cheap and halves what a publisher costs in memory.
+const gcPercent = 25
+
+// tuneMemory sets the collector up, unless the operator has by GOGC.
+func tuneMemory() {
+	if _, set := os.LookupEnv("GOGC"); !set {
+		debug.SetGCPercent(gcPercent)
+	}
 }

@@ -285,7 +285,7 @@ func (s *server) drain() {
 		s.flv.Close(ctx)
 	}
 	if s.hls != nil {
-		s.hls.Close()
+		s.hls.Close(ctx)
 	}
 	for _, h := range []*http.Server{s.public, s.private} {
 		if err := h.Shutdown(ctx); err != nil {
