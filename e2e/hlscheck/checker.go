@@ -53,6 +53,7 @@ type Checker struct {
 	media    []string            // media playlists known, in the order of appearance
 	watched  map[string]*watched // segments by URL
 	queue    []job
+	slowest  time.Duration // answer of a playlist
 	listened chan struct{} // closed and replaced whenever a segment was examined
 }
 
@@ -130,8 +131,11 @@ func (c *Checker) Report() Report {
 		facts[u] = s
 	}
 	seen := append([]Finding(nil), c.found.list...)
+	slowest := c.slowest
 	c.mu.Unlock()
-	return judge(h, facts, seen, c.o)
+	report := judge(h, facts, seen, c.o)
+	report.Measured.SlowestPlaylist = slowest
+	return report
 }
 
 // note adds a finding made while watching.

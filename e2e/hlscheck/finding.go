@@ -123,6 +123,7 @@ type Measured struct {
 	MaxPCRGap        time.Duration // longest distance of two PCRs
 	AudioOverhead    float64       // bytes beside ADTS frames, relative to them, in audio-only segments
 	Versions         int           // media playlist versions seen
+	SlowestPlaylist  time.Duration // longest time from a request for a playlist to the end of its answer
 }
 
 // Must returns the findings of severity Must.
@@ -148,8 +149,8 @@ func (r Report) String() string {
 	}
 	m := r.Measured
 	fmt.Fprintf(&b, "%d findings; %d segments, %d access units, %d playlist versions; peak %.0f bit/s, average %.0f bit/s; "+
-		"longest listing gap %v, longest PCR gap %v, audio overhead %.1f%%\n",
+		"longest listing gap %v, slowest playlist %v, longest PCR gap %v, audio overhead %.1f%%\n",
 		len(r.Findings), len(r.Segments), len(r.AccessUnits), m.Versions, m.PeakBandwidth, m.AverageBandwidth,
-		m.MaxListingGap.Round(time.Millisecond), m.MaxPCRGap.Round(time.Microsecond), 100*m.AudioOverhead)
+		m.MaxListingGap.Round(time.Millisecond), m.SlowestPlaylist.Round(time.Microsecond), m.MaxPCRGap.Round(time.Microsecond), 100*m.AudioOverhead)
 	return b.String()
 }

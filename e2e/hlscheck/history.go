@@ -10,7 +10,7 @@ import (
 type Version struct {
 	URL      string      // of the playlist, absolute or at least rooted
 	At       time.Time   // when it was first seen
-	LastSeen time.Time   // when it was last seen; zero means At
+	LastSeen time.Time   // when it was last seen; zero means At (then nothing is ever late)
 	Header   http.Header // of the first answer; nil leaves the header rules out
 	Body     []byte
 }
@@ -93,7 +93,7 @@ func judge(h History, facts map[string]*segmentFacts, seen []Finding, o Options)
 	for _, r := range media {
 		checkSequences(r, pauses, f)
 		checkEntries(r, f)
-		checkTiming(r, h.Marks, pauses, o, f, &report.Measured)
+		checkTiming(r, pauses, o, f, &report.Measured)
 		checkEnd(r, h.Marks, o, f)
 		checkWindow(r, f)
 		checkDates(r, f)

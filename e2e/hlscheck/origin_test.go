@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -67,7 +68,7 @@ func (o *testOrigin) serve(w http.ResponseWriter, r *http.Request) {
 	case body != nil && plain.String() <= worldSegmentURL(fmt.Sprintf("a1-%05d.ts", o.now())):
 		h.Set("Content-Type", segmentType)
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
-		h.Set("Etag", fmt.Sprintf(`"%x"`, crc32MPEG(body)))
+		h.Set("Etag", fmt.Sprintf(`"%x"`, crc32.ChecksumIEEE(body)))
 		http.ServeContent(w, r, "", worldStart, bytes.NewReader(body))
 	case plain.String() == worldURL || plain.String() == worldAlias:
 		servePlaylist(w, r, o.history.Multivariant[0])
@@ -81,7 +82,7 @@ func (o *testOrigin) serve(w http.ResponseWriter, r *http.Request) {
 
 func servePlaylist(w http.ResponseWriter, r *http.Request, v Version) {
 	body := v.Body
-	etag := fmt.Sprintf("%x", crc32MPEG(body))
+	etag := fmt.Sprintf("%x", crc32.ChecksumIEEE(body))
 	for k, values := range v.Header {
 		w.Header()[k] = values
 	}

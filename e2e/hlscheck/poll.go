@@ -94,10 +94,14 @@ func (c *Checker) pollMedia(ctx context.Context, url string) {
 // playlist fetches a playlist. A failure counts once the stream exists, except
 // during an outage, and except that a stream that has ended may go.
 func (c *Checker) playlist(ctx context.Context, url string, exists bool) (answer, bool) {
+	asked := time.Now()
 	a, err := c.get(ctx, url, nil)
 	if ctx.Err() != nil {
 		return a, false
 	}
+	c.mu.Lock()
+	c.slowest = max(c.slowest, time.Since(asked))
+	c.mu.Unlock()
 	if err == nil && a.status == http.StatusOK {
 		return a, true
 	}

@@ -82,30 +82,33 @@ func waited(pauses []pause, a, b time.Time) (d time.Duration, ok bool) {
 
 // checkTiming checks that segments keep coming while the publisher sends, and
 // that nothing moves while it does not.
-func checkTiming(r *rendition, marks []Mark, pauses []pause, o Options, f *findings, m *Measured) {
+func checkTiming(r *rendition, pauses []pause, o Options, f *findings, m *Measured) {
 	m.Versions += len(r.versions)
 	newest := int64(-1)
 	var since time.Time
-	late := func(at time.Time, target time.Duration, what string) {
-		d, ok := waited(pauses, since, at)
-		if !ok || newest < 0 {
-			return
+	// A segment is late if the playlist was seen without it past the limit: when it
+	// came after that does not matter, nor does a checker that had no time to look.
+	late := func(missing, came time.Time, target time.Duration) {
+		if d, ok := waited(pauses, since, came); ok {
+			m.MaxListingGap = max(m.MaxListingGap, d)
 		}
-		m.MaxListingGap = max(m.MaxListingGap, d)
-		if limit := target*3/2 + o.Slack; d > limit {
-			f.add("segment-late", r.url, at, "%s segment %d after %v; 1.5 target durations and the slack are %v",
-				what, newest, d.Round(time.Millisecond), limit)
+		d, ok := waited(pauses, since, missing)
+		if limit := target*3/2 + o.Slack; ok && d > limit {
+			f.add("segment-late", r.url, missing, "no segment after %d for %v; 1.5 target durations and the slack are %v",
+				newest, d.Round(time.Millisecond), limit)
 		}
 	}
-	for _, v := range r.versions {
+	for i, v := range r.versions {
 		p := v.playlist
 		if end := p.sequence + int64(len(p.entries)) - 1; end > newest {
-			late(v.At, p.target, "nothing was listed after")
+			if newest >= 0 {
+				late(r.versions[i-1].seenUntil(), v.At, p.target)
+			}
 			newest, since = end, v.At
 		}
 	}
 	if last := r.last(); !last.playlist.endlist {
-		late(last.seenUntil(), last.playlist.target, "nothing is listed after")
+		late(last.seenUntil(), last.seenUntil(), last.playlist.target)
 	}
 	for _, p := range pauses {
 		if !p.outage {
