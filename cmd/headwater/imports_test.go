@@ -27,11 +27,12 @@ var rooms = map[string][]string{
 	"ingest":      {"ingest/rtmp", "remux/...", "golang.org/x/time/rate"},
 	"ingest/rtmp": {},
 
-	"remux":        {"remux/..."},
-	"remux/flvtag": {},
-	"remux/h264":   {"github.com/bluenviron/mediacommon/v2/pkg/codecs/..."},
-	"remux/aac":    {"github.com/bluenviron/mediacommon/v2/pkg/codecs/..."},
-	"remux/mpegts": {},
+	"remux":         {"remux/..."},
+	"remux/bytelog": {"remux", "remux/flvtag"},
+	"remux/flvtag":  {},
+	"remux/h264":    {"github.com/bluenviron/mediacommon/v2/pkg/codecs/..."},
+	"remux/aac":     {"github.com/bluenviron/mediacommon/v2/pkg/codecs/..."},
+	"remux/mpegts":  {},
 
 	"hls":      {"hls/m3u8", "remux/..."},
 	"hls/m3u8": {},
