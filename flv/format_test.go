@@ -3,9 +3,9 @@ package flv
 import (
 	"bytes"
 	"testing"
-	"time"
 
 	"github.com/headwater-live/headwater/remux"
+	"github.com/headwater-live/headwater/remux/bytelog"
 	"github.com/headwater-live/headwater/remux/flvtag"
 )
 
@@ -54,18 +54,18 @@ func parseTags(t *testing.T, b []byte) []tag {
 }
 
 // drain reads from a position to the end of the log, as bare tags.
-func drain(t *testing.T, at *position) []tag {
+func drain(t *testing.T, at *bytelog.Position) []tag {
 	t.Helper()
 	var bare []byte
-	for b := at.read(); b != nil; b = at.read() {
+	for b := at.Next(); b != nil; b = at.Next() {
 		bare = appendTags(bare, b)
-		at.at += len(b)
+		at.Skip(len(b))
 	}
 	return parseTags(t, bare)
 }
 
 func TestWhoJoinsBeginsAtTheNewestKeyframeWithTheConfigurations(t *testing.T) {
-	l := newLog(filter{}, 0)
+	l := bytelog.New(chunked{}, bytelog.Options{})
 	l.Begin(remux.Tracks{Video: true, Audio: true})
 	l.Write(config(remux.VideoConfig, 1))
 	l.Write(config(remux.AudioConfig, 1))
@@ -73,7 +73,7 @@ func TestWhoJoinsBeginsAtTheNewestKeyframeWithTheConfigurations(t *testing.T) {
 	l.Write(frame(40, false, 10))
 	l.Write(frame(80, true, 10))
 	l.Write(frame(120, false, 10))
-	prologue, at, _ := l.join(nil, 0, true)
+	prologue, at, _ := l.Join(nil, 0)
 	if string(prologue[:3]) != "FLV" || prologue[4] != 5 {
 		t.Errorf("header % x", prologue[:flvtag.FileHeaderSize])
 	}
@@ -86,9 +86,9 @@ func TestWhoJoinsBeginsAtTheNewestKeyframeWithTheConfigurations(t *testing.T) {
 }
 
 func TestAnUnchangedConfigurationIsNotResent(t *testing.T) {
-	l := newLog(filter{}, 0)
+	l := bytelog.New(chunked{}, bytelog.Options{})
 	l.Begin(remux.Tracks{Video: true})
-	at := position{slab: l.tail}
+	_, at, _ := l.Join(nil, 0)
 	l.Write(config(remux.VideoConfig, 1))
 	l.Write(frame(0, true, 10))
 	l.End()
@@ -107,10 +107,10 @@ func TestAnUnchangedConfigurationIsNotResent(t *testing.T) {
 }
 
 func TestAReaderCrossesSlabsAndLargeTags(t *testing.T) {
-	l := newLog(filter{}, 0)
+	l := bytelog.New(chunked{}, bytelog.Options{})
 	l.Begin(remux.Tracks{Video: true})
-	at := position{slab: l.tail}
-	sizes := []int{0, 1, slabSize - 100, slabSize, 3 * slabSize, 50_000, 50_000, 50_000, 7}
+	_, at, _ := l.Join(nil, 0)
+	sizes := []int{0, 1, (128 << 10) - 100, (128 << 10), 3 * (128 << 10), 50_000, 50_000, 50_000, 7}
 	for i, size := range sizes {
 		l.Write(frame(int64(i), i%3 == 0, size))
 	}
@@ -123,20 +123,20 @@ func TestAReaderCrossesSlabsAndLargeTags(t *testing.T) {
 			t.Errorf("tag %d has %d bytes, want %d", i, len(tag.body), len(want))
 		}
 	}
-	if end := l.state().end; end != at.offset() {
-		t.Errorf("the reader is at %d, the log ends at %d", at.offset(), end)
+	if end := l.State().End; end != at.Offset() {
+		t.Errorf("the reader is at %d, the log ends at %d", at.Offset(), end)
 	}
 }
 
 func TestADroppedTrackIsInNeitherHeaderNorTags(t *testing.T) {
-	l := newLog(filter{noVideo: true}, 0)
+	l := bytelog.New(chunked{}, bytelog.Options{NoVideo: true})
 	l.Begin(remux.Tracks{Video: true, Audio: true})
-	at := position{slab: l.tail}
+	_, at, _ := l.Join(nil, 0)
 	l.Write(config(remux.VideoConfig, 1))
 	l.Write(config(remux.AudioConfig, 1))
 	l.Write(frame(0, true, 10))
 	l.Write(&remux.Packet{Kind: remux.AudioFrame, DTS: 5, Payload: []byte{0xaf, 1, 9}, Data: 2})
-	prologue, _, _ := l.join(nil, 0, true)
+	prologue, _, _ := l.Join(nil, 0)
 	if prologue[4] != 4 {
 		t.Errorf("header flags %d, want 4", prologue[4])
 	}
@@ -148,31 +148,11 @@ func TestADroppedTrackIsInNeitherHeaderNorTags(t *testing.T) {
 }
 
 func TestTheExtendedTimestampByteIsWritten(t *testing.T) {
-	l := newLog(filter{}, 0)
+	l := bytelog.New(chunked{}, bytelog.Options{})
 	l.Begin(remux.Tracks{Video: true})
-	at := position{slab: l.tail}
+	_, at, _ := l.Join(nil, 0)
 	l.Write(frame(1<<24+7, true, 1))
 	if tags := drain(t, &at); tags[0].dts != 1<<24+7 {
 		t.Errorf("timestamp %d", tags[0].dts)
 	}
-}
-
-func TestViewersWakeOncePerLatency(t *testing.T) {
-	l := newLog(filter{}, time.Hour)
-	l.Begin(remux.Tracks{Video: true})
-	wake := l.state().wake
-	l.Write(frame(0, true, 1))
-	l.Write(frame(40, false, 1))
-	select {
-	case <-wake:
-		t.Fatal("woken at once, in spite of the latency")
-	default:
-	}
-	l.wakeDue()
-	select {
-	case <-wake:
-	default:
-		t.Fatal("not woken when it was due")
-	}
-	l.Close()
 }

@@ -1,0 +1,213 @@
+package bytelog
+
+import (
+	"bytes"
+	"sync"
+	"time"
+
+	"github.com/headwater-live/headwater/remux"
+)
+
+// Options are what logs of one format may differ in.
+type Options struct {
+	// Latency is the longest time a packet waits for others before viewers are woken; 0 is
+	// at once.
+	Latency time.Duration
+	// NoAudio and NoVideo leave a track out.
+	NoAudio, NoVideo bool
+}
+
+// Log is a stream rendered in one format. It is a remux.Sink.
+type Log struct {
+	format  Format
+	options Options
+
+	mu      sync.Mutex
+	tail    *slab
+	joinAt  Position // where who joins begins
+	joinDTS int64
+	begun   bool
+	closed  bool
+	tracks  remux.Tracks
+	// The newest of each, which who joins is sent first.
+	metadata, video, audio *remux.Packet
+	// configs counts the changes of those, so that who jumps knows what it missed.
+	configs uint64
+	// wake is closed and replaced when there is something new to read.
+	wake    chan struct{}
+	pending *time.Timer
+	due     bool // pending runs
+
+	// viewers is guarded by the mutex of Logs.
+	viewers int
+}
+
+// New returns an empty log.
+func New(format Format, options Options) *Log {
+	first := newSlab(0, 0)
+	return &Log{
+		format:  format,
+		options: options,
+		tail:    first,
+		joinAt:  Position{slab: first},
+		wake:    make(chan struct{}),
+	}
+}
+
+// Begin implements remux.Sink.
+func (l *Log) Begin(tracks remux.Tracks) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tracks = remux.Tracks{
+		Audio: tracks.Audio && !l.options.NoAudio,
+		Video: tracks.Video && !l.options.NoVideo,
+	}
+	l.begun = true
+	l.joinAt = l.endLocked()
+	l.wakeLocked()
+}
+
+// Write implements remux.Sink.
+func (l *Log) Write(pkt *remux.Packet) {
+	if track, ok := pkt.Track(); ok && (track == remux.Audio && l.options.NoAudio || track == remux.Video && l.options.NoVideo) {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.note(pkt) {
+		return
+	}
+	l.append(pkt)
+	l.wakeSoon()
+}
+
+// note keeps what who joins must be sent, and where it begins. It returns false for a
+// configuration that says nothing new.
+func (l *Log) note(pkt *remux.Packet) bool {
+	var kept **remux.Packet
+	switch pkt.Kind {
+	case remux.Metadata:
+		kept = &l.metadata
+	case remux.VideoConfig:
+		kept = &l.video
+	case remux.AudioConfig:
+		kept = &l.audio
+	default:
+		if pkt.Keyframe || (!l.tracks.Video && pkt.Kind == remux.AudioFrame) {
+			l.joinAt, l.joinDTS = l.endLocked(), pkt.DTS
+		}
+		return true
+	}
+	if *kept != nil && bytes.Equal((*kept).Payload, pkt.Payload) {
+		return false
+	}
+	*kept = pkt
+	l.configs++
+	return true
+}
+
+// append renders a packet at the end of the log.
+func (l *Log) append(pkt *remux.Packet) {
+	need := l.format.Size(pkt)
+	if need == 0 {
+		return
+	}
+	n := int(l.tail.n.Load())
+	if len(l.tail.buf)-n < need {
+		next := newSlab(l.tail.base+int64(n), need)
+		if l.joinAt.slab == l.tail && l.joinAt.at == n {
+			l.joinAt = Position{slab: next}
+		}
+		l.tail.next.Store(next)
+		l.tail, n = next, 0
+	}
+	unit := l.format.Append(l.tail.buf[n:n:n+need], pkt)
+	l.tail.n.Store(int64(n + len(unit)))
+}
+
+// End implements remux.Sink: viewers stay and wait for the next publication.
+func (l *Log) End() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.joinAt = l.endLocked()
+	l.wakeLocked()
+}
+
+// Close implements remux.Sink: viewers read to the end and leave.
+func (l *Log) Close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	l.wakeLocked()
+	if l.pending != nil {
+		l.pending.Stop()
+	}
+}
+
+func (l *Log) endLocked() Position { return Position{slab: l.tail, at: int(l.tail.n.Load())} }
+
+// wakeSoon wakes the viewers once the latency has passed since the first packet that they
+// have not been told of.
+func (l *Log) wakeSoon() {
+	switch {
+	case l.options.Latency <= 0:
+		l.wakeLocked()
+	case l.due:
+	case l.pending == nil:
+		l.due = true
+		l.pending = time.AfterFunc(l.options.Latency, l.wakeDue)
+	default:
+		l.due = true
+		l.pending.Reset(l.options.Latency)
+	}
+}
+
+func (l *Log) wakeDue() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.wakeLocked()
+}
+
+func (l *Log) wakeLocked() {
+	l.due = false
+	close(l.wake)
+	l.wake = make(chan struct{})
+}
+
+// State is what a viewer must know to go on.
+type State struct {
+	// Begun: a publication has shown its tracks.
+	Begun bool
+	// Closed: nothing more will come.
+	Closed bool
+	// Changed is closed when there is something new.
+	Changed <-chan struct{}
+	// End is the offset of the log's end.
+	End int64
+}
+
+// State returns the log's state.
+func (l *Log) State() State {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return State{Begun: l.begun, Closed: l.closed, Changed: l.wake, End: l.endLocked().Offset()}
+}
+
+// Join returns where a viewer begins, or continues after it fell behind, and the bytes it
+// must be sent before. known is what the last Join returned, 0 for a viewer that has been
+// sent nothing.
+func (l *Log) Join(dst []byte, known uint64) (prologue []byte, at Position, configs uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	j := Join{First: known == 0, Tracks: l.tracks, DTS: l.joinDTS}
+	// An offset of one keeps 0 for viewers that have been sent nothing.
+	configs = l.configs + 1
+	if known != configs {
+		for _, pkt := range [...]*remux.Packet{l.metadata, l.video, l.audio} {
+			if pkt != nil {
+				j.Configs = append(j.Configs, pkt)
+			}
+		}
+	}
+	return l.format.Join(dst, j), l.joinAt, configs
+}

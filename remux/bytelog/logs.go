@@ -1,0 +1,54 @@
+package bytelog
+
+import (
+	"sync"
+
+	"github.com/headwater-live/headwater/remux"
+)
+
+// Logs holds the logs that are being watched, one for each stream and key: what nobody
+// watches is not rendered.
+type Logs[K comparable] struct {
+	// Make makes the log for a key.
+	Make func(K) *Log
+
+	mu   sync.Mutex
+	logs map[*remux.Stream]map[K]*Log
+}
+
+// Watch returns the log of a stream, attaching it for its first viewer. leave must be called
+// once. The log is nil if the stream has ended.
+func (s *Logs[K]) Watch(stream *remux.Stream, key K) (l *Log, leave func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l = s.logs[stream][key]
+	if l == nil {
+		l = s.Make(key)
+		if !stream.Attach(l) {
+			return nil, nil
+		}
+		if s.logs == nil {
+			s.logs = make(map[*remux.Stream]map[K]*Log)
+		}
+		if s.logs[stream] == nil {
+			s.logs[stream] = make(map[K]*Log)
+		}
+		s.logs[stream][key] = l
+	}
+	l.viewers++
+	return l, func() { s.leave(stream, key, l) }
+}
+
+// leave detaches a log when its last viewer leaves.
+func (s *Logs[K]) leave(stream *remux.Stream, key K, l *Log) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.viewers--; l.viewers > 0 {
+		return
+	}
+	stream.Detach(l)
+	delete(s.logs[stream], key)
+	if len(s.logs[stream]) == 0 {
+		delete(s.logs, stream)
+	}
+}
