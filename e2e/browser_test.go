@@ -203,3 +203,21 @@ func (p *playback) started(ctx context.Context, t *testing.T) sample {
 func speed(from, to sample) float64 {
 	return (to.CurrentTime - from.CurrentTime) / (to.Clock - from.Clock)
 }
+
+// untilSteady waits until the last playWindow seconds were played at realtime
+// speed, and returns the samples at both ends.
+func (p *playback) untilSteady(ctx context.Context, t *testing.T) (from, to sample) {
+	t.Helper()
+	begin := len(p.seen) - 1
+	p.until(ctx, t, func(s sample) bool {
+		to = s
+		// The latest sample that lies a whole window back.
+		for i := len(p.seen) - 1; i >= begin; i-- {
+			if from = p.seen[i]; to.CurrentTime-from.CurrentTime >= playWindow {
+				return speed(from, to) >= realtime
+			}
+		}
+		return false
+	})
+	return from, to
+}

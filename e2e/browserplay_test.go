@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -11,14 +10,19 @@ import (
 // browserFixture lasts long enough for a browser to start and to play 10 s.
 var browserFixture = fixture{name: "browser", seconds: 45, size: "640x360", rate: "25", profile: "high", bframes: 2, audioRate: 48000, channels: 2}
 
-// TestBrowserPlays plays from a page of another origin for at least 10 s.
+// Playing in a browser succeeds when playWindow seconds were played at realtime
+// speed or more.
+const (
+	playWindow = 10.0
+	realtime   = 0.95
+)
+
+// TestBrowserPlays plays from a page of another origin for at least 10 s. One
+// browser runs at a time: decoding in software is what costs most in this package.
 func TestBrowserPlays(t *testing.T) {
 	s := startServer(t)
 	for _, kind := range []string{"hls", "flv"} {
-		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
-			testBrowserPlays(t, s.origin, kind)
-		})
+		t.Run(kind, func(t *testing.T) { testBrowserPlays(t, s.origin, kind) })
 	}
 }
 
@@ -27,31 +31,19 @@ func testBrowserPlays(t *testing.T, o origin, kind string) {
 	src := f.make(t)
 	ctx := limit(t, 90*time.Second)
 	name := "browser-" + kind
-	pushCtx, endPush := context.WithCancel(ctx)
-	push := command(pushCtx, t, "ffmpeg", "-v", "error", "-nostdin", "-re", "-i", src.path, "-c", "copy", "-f", "flv", o.publishURL(name))
-	if err := push.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		endPush()
-		_ = push.Wait()
-	}()
+	pushInBackground(ctx, t, src.path, o.publishURL(name))
 
 	url := map[string]string{"hls": o.hlsURL(name), "flv": o.flvURL(name)}[kind]
 	waitForHLS(ctx, t, o.hlsURL(name), 3) // a player starts three segments behind the live edge
 	p := playInBrowser(ctx, t, kind, url, time.Minute)
-	from := p.started(ctx, t)
-	const play = 10.5
-	to := p.until(ctx, t, func(s sample) bool { return s.CurrentTime >= from.CurrentTime+play })
+	p.started(ctx, t)
+	from, to := p.untilSteady(ctx, t)
 
-	if v := speed(from, to); v < 0.95 {
-		t.Errorf("played at %.3f of real time, waiting %d times", v, to.Waiting-from.Waiting)
-	}
 	if got := fmt.Sprintf("%dx%d", to.Width, to.Height); got != f.size {
 		t.Errorf("the picture is %s, not %s", got, f.size)
 	}
-	if frames, want := to.DecodedFrames-from.DecodedFrames, int(play*22); frames < want {
-		t.Errorf("%d frames were decoded in %.1f s, want at least %d", frames, play, want)
+	if frames, want := to.DecodedFrames-from.DecodedFrames, int(playWindow*22); frames < want {
+		t.Errorf("%d frames were decoded in %.1f s, want at least %d", frames, to.Clock-from.Clock, want)
 	}
 	if to.AudioBytes == from.AudioBytes {
 		t.Error("no audio was decoded")

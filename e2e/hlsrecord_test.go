@@ -8,7 +8,6 @@ import (
 	"math"
 	"net/http"
 	"net/url"
-	"os"
 	"time"
 
 	"github.com/bluenviron/gohlslib/v2/pkg/playlist"
@@ -251,11 +250,15 @@ func (r *hlsRecorder) take(sequence int, s *playlist.MediaSegment, list *playlis
 	return nil
 }
 
-// writeTo joins the segments into one transport stream.
-func (rec hlsRecording) writeTo(path string) error {
-	var all bytes.Buffer
-	for _, s := range rec.segments {
-		all.Write(s.data)
+// parts joins the segments into transport streams, one for each run of segments
+// without a discontinuity: a decoder starts afresh after one.
+func (rec hlsRecording) parts() [][]byte {
+	var parts [][]byte
+	for i, s := range rec.segments {
+		if i == 0 || s.discontinuity {
+			parts = append(parts, nil)
+		}
+		parts[len(parts)-1] = append(parts[len(parts)-1], s.data...)
 	}
-	return os.WriteFile(path, all.Bytes(), 0o600)
+	return parts
 }

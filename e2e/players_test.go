@@ -18,15 +18,7 @@ func TestPlayersPlay(t *testing.T) {
 	const name = "players"
 	ctx := limit(t, 2*time.Minute)
 	src := browserFixture.make(t)
-	pushCtx, endPush := context.WithCancel(ctx)
-	push := command(pushCtx, t, "ffmpeg", "-v", "error", "-nostdin", "-re", "-i", src.path, "-c", "copy", "-f", "flv", s.publishURL(name))
-	if err := push.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		endPush()
-		_ = push.Wait()
-	})
+	pushInBackground(ctx, t, src.path, s.publishURL(name))
 	waitForHLS(ctx, t, s.hlsURL(name), 3)
 	for kind, url := range map[string]string{"hls": s.hlsURL(name), "flv": s.flvURL(name)} {
 		for player, play := range map[string]func(context.Context, *testing.T, string){

@@ -19,6 +19,20 @@ func ffmpegPush(ctx context.Context, t testing.TB, path, url string) {
 	}
 }
 
+// pushInBackground pushes an FLV file in real time until the file or the test ends.
+func pushInBackground(ctx context.Context, t *testing.T, path, url string) {
+	t.Helper()
+	ctx, end := context.WithCancel(ctx)
+	cmd := command(ctx, t, "ffmpeg", "-v", "error", "-nostdin", "-re", "-i", path, "-c", "copy", "-f", "flv", url)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		end()
+		_ = cmd.Wait() // it was killed, or its server went away
+	})
+}
+
 // recordings is what two players saw of one stream, each from its first frame to its end.
 type recordings struct {
 	hls    hlsRecording

@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -15,35 +17,44 @@ func report(t *testing.T, what string, faults []string) {
 	}
 }
 
-// read writes the recording to a file and reads its frames.
+// read reads the recording's frames, and has each decoded.
 func (rec hlsRecording) read(ctx context.Context, t *testing.T) media {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "recording.ts")
-	if err := rec.writeTo(path); err != nil {
-		t.Fatal(err)
+	dir := t.TempDir()
+	for i, part := range rec.parts() {
+		path := filepath.Join(dir, fmt.Sprintf("part%d.ts", i))
+		writeFile(t, path, part)
+		if err := decodes(ctx, path); err != nil {
+			t.Errorf("decode HLS: %v", err)
+		}
 	}
-	return readRecording(ctx, t, path)
+	path := filepath.Join(dir, "recording.ts")
+	writeFile(t, path, slices.Concat(rec.parts()...))
+	m, err := readMedia(ctx, path)
+	if err != nil {
+		t.Fatalf("read HLS: %v", err)
+	}
+	return m
 }
 
-// read writes the recording to a file and reads its frames.
+// read reads the recording's frames, and has each decoded.
 func (rec flvRecording) read(ctx context.Context, t *testing.T) media {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "recording.flv")
-	if err := os.WriteFile(path, rec.body, 0o600); err != nil {
-		t.Fatal(err)
+	writeFile(t, path, rec.body)
+	if err := decodes(ctx, path); err != nil {
+		t.Errorf("decode FLV: %v", err)
 	}
-	return readRecording(ctx, t, path)
-}
-
-// readRecording reads a recording's frames and has each decoded.
-func readRecording(ctx context.Context, t *testing.T, path string) media {
-	t.Helper()
 	m, err := readMedia(ctx, path)
 	if err != nil {
-		t.Fatalf("read %s: %v", filepath.Base(path), err)
-	}
-	if err := decodes(ctx, path); err != nil {
-		t.Errorf("decode %s: %v", filepath.Base(path), err)
+		t.Fatalf("read FLV: %v", err)
 	}
 	return m
+}
+
+func writeFile(t *testing.T, path string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }

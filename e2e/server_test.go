@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -60,7 +62,9 @@ func startServerIn(t *testing.T, dir string, flags ...string) *server {
 	s.cmd = exec.Command(path, append([]string{"serve",
 		"--rtmp.addr", "127.0.0.1:0", "--http.addr", "127.0.0.1:0", "--admin.addr", "127.0.0.1:0",
 		"--storage.dir", dir, "--log.format", "json"}, flags...)...)
-	s.cmd.Dir = t.TempDir() // no headwater.yaml of a developer may leak in
+	// Neither a developer's headwater.yaml nor the environment may leak in.
+	s.cmd.Dir = t.TempDir()
+	s.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "HEADWATER_") })
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 
 	ready := make(chan readyRecord, 1)

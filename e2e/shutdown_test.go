@@ -21,15 +21,7 @@ func TestShutdownEndsEverybodyCleanly(t *testing.T) {
 	src := f.make(t)
 	ctx := limit(t, time.Minute)
 	rec := watch(ctx, s.origin, f.name)
-	pushCtx, endPush := context.WithCancel(ctx)
-	push := command(pushCtx, t, "ffmpeg", "-v", "quiet", "-nostdin", "-re", "-i", src.path, "-c", "copy", "-f", "flv", s.publishURL(f.name))
-	if err := push.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		endPush()
-		_ = push.Wait() // it fails by design: its server went away
-	}()
+	pushInBackground(ctx, t, src.path, s.publishURL(f.name))
 	waitForHLS(ctx, t, s.hlsURL(f.name), 3)
 
 	publisher := openPublisher(ctx, t, s)

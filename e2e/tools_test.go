@@ -67,9 +67,9 @@ func isFlagSet(name string) bool {
 }
 
 // headwater builds headwater with the race detector, once per run, and returns
-// its path. HEADWATER_BINARY names another one to test, such as a release.
+// its path. E2E_BINARY names another one to test, such as a release.
 var headwater = sync.OnceValues(func() (string, error) {
-	if path := os.Getenv("HEADWATER_BINARY"); path != "" {
+	if path := os.Getenv("E2E_BINARY"); path != "" {
 		return filepath.Abs(path)
 	}
 	path := filepath.Join(runDir, "headwater")
