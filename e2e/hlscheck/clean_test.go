@@ -38,8 +38,17 @@ func republish(w *world) {
 		discontinuity: 1, tail: "#EXT-X-ENDLIST\n",
 	})
 	w.marks = append(w.marks, Mark{StreamEnded, w.versions[8].until})
+	// The multivariant playlist knows the new size half a second before segment 5 is
+	// listed, and states new averages soon after.
 	w.spoil = append(w.spoil, func(h *History) {
-		h.Multivariant[0].At = w.versions[6].at
+		before, early, late := h.Multivariant[0], h.Multivariant[0], h.Multivariant[0]
+		listed := w.versions[5].at
+		replace(&before, "256x144", "320x180")
+		before.LastSeen = listed.Add(-600 * time.Millisecond)
+		early.At, early.LastSeen = listed.Add(-500*time.Millisecond), listed.Add(500*time.Millisecond)
+		late.At = listed.Add(600 * time.Millisecond)
+		replace(&late, "#EXTM3U\n", "#EXTM3U\n# again\n")
+		h.Multivariant = []Version{before, early, late}
 	})
 }
 

@@ -84,6 +84,9 @@ func (c *Checker) follow(playlist string, p mediaPlaylist, at time.Time) {
 			c.queue = append(c.queue, job{e.url, whyListed})
 		}
 		w.longest = max(w.longest, length)
+		if p.endlist { // the last who joined need it for as long as all of it lasts
+			w.recheck = at.Add(length * 9 / 10)
+		}
 	}
 	i, ok := c.before(playlist)
 	if !ok {

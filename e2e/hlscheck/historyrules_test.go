@@ -95,7 +95,7 @@ var historyCases = []spoiled{
 		p.payload, p.random = testAnnexB(aud, []byte{0x41, 0x9b, 1, 2, 3}), false
 	}},
 	{rule: "extinf-not-dts-distance", spoil: func(w *world) { w.entries[3].duration = 2002 * time.Millisecond }},
-	{rule: "extinf-implausible", world: withRepublish, spoil: func(w *world) { w.entries[4].duration = 1700 * time.Millisecond }},
+	{rule: "extinf-implausible", world: withRepublish, spoil: func(w *world) { w.entries[4].duration = 1800 * time.Millisecond }},
 	{rule: "independent-segments-false", spoil: func(w *world) { forcedCut(w); w.independent = true }},
 	{rule: "independent-segments-false", name: "claimed by the multivariant playlist", spoil: func(w *world) {
 		forcedCut(w)

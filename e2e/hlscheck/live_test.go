@@ -75,19 +75,33 @@ var liveCases = []spoiledLive{
 	}},
 }
 
-// watch lets a checker watch a broadcast of 20.9 invented seconds.
-func watch(t *testing.T, spoil func(since time.Duration, r *http.Request, a *answer), during func(t *testing.T, c *Checker)) Report {
+// broadcast is an invented broadcast to watch.
+type broadcast struct {
+	world  *world
+	length time.Duration // default 20.9 s
+	spoil  func(since time.Duration, r *http.Request, a *answer)
+	during func(t *testing.T, c *Checker)
+}
+
+// watch lets a checker watch the broadcast and report.
+func (b broadcast) watch(t *testing.T) Report {
 	var report Report
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		w := newWorld(true, true)
+		w := b.world
+		if w == nil {
+			w = newWorld(true, true)
+		}
 		w.date(0, start.Sub(worldStart))
 		o := &testOrigin{history: w.history()}
 		o.now = func() int { return min(int(time.Since(start)/worldTarget)-1, worldCount-1) }
-		if spoil != nil {
-			o.spoil = func(r *http.Request, a *answer) { spoil(time.Since(start), r, a) }
+		if b.spoil != nil {
+			o.spoil = func(r *http.Request, a *answer) { b.spoil(time.Since(start), r, a) }
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 20900*time.Millisecond)
+		if b.length == 0 {
+			b.length = 20900 * time.Millisecond
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), b.length)
 		defer cancel()
 		c := New(Options{URL: worldURL, HTTPClient: o.client()})
 		done := make(chan struct{})
@@ -95,8 +109,8 @@ func watch(t *testing.T, spoil func(since time.Duration, r *http.Request, a *ans
 			defer close(done)
 			c.Run(ctx)
 		}()
-		if during != nil {
-			during(t, c)
+		if b.during != nil {
+			b.during(t, c)
 		}
 		<-done
 		report = c.Report()
@@ -106,18 +120,18 @@ func watch(t *testing.T, spoil func(since time.Duration, r *http.Request, a *ans
 
 func TestWatchingAnOriginWithoutFaultFindsNothing(t *testing.T) {
 	kinds := map[string]int{}
-	report := watch(t, func(_ time.Duration, r *http.Request, _ *answer) {
+	report := broadcast{spoil: func(_ time.Duration, r *http.Request, _ *answer) {
 		if r.URL.Path == firstSegment {
 			kinds[r.Method]++
 		}
-	}, func(t *testing.T, c *Checker) {
+	}, during: func(t *testing.T, c *Checker) {
 		if err := c.WaitSegments(t.Context(), 3); err != nil {
 			t.Error(err)
 		}
 		if n := len(c.Report().Segments); n != 3 {
 			t.Errorf("%d segments are listed when three were waited for", n)
 		}
-	})
+	}}.watch(t)
 	if len(report.Findings) > 0 || len(report.Segments) != worldCount {
 		t.Errorf("%d segments, want %d; findings:\n%s", len(report.Segments), worldCount, report)
 	}
@@ -129,7 +143,7 @@ func TestWatchingAnOriginWithoutFaultFindsNothing(t *testing.T) {
 func TestLiveRulesAreReported(t *testing.T) {
 	for _, c := range liveCases {
 		t.Run(strings.TrimSpace(c.rule+" "+c.name), func(t *testing.T) {
-			report := watch(t, c.spoil, nil)
+			report := broadcast{spoil: c.spoil}.watch(t)
 			if got := report.Rules(); !slices.Equal(got, []string{c.rule}) {
 				t.Errorf("reported %v, want %s\n%s", got, c.rule, report)
 			}
@@ -138,11 +152,11 @@ func TestLiveRulesAreReported(t *testing.T) {
 }
 
 func TestAnOutageThatIsMarkedIsNoFinding(t *testing.T) {
-	report := watch(t, func(since time.Duration, r *http.Request, a *answer) {
+	report := broadcast{spoil: func(since time.Duration, r *http.Request, a *answer) {
 		if since > 6900*time.Millisecond && since < 7900*time.Millisecond {
 			a.status = 0
 		}
-	}, func(t *testing.T, c *Checker) {
+	}, during: func(t *testing.T, c *Checker) {
 		if err := c.WaitSegments(t.Context(), 3); err != nil { // at six seconds
 			t.Error(err)
 		}
@@ -151,9 +165,33 @@ func TestAnOutageThatIsMarkedIsNoFinding(t *testing.T) {
 			t.Error(err)
 		}
 		c.Mark(ServerUp)
-	})
+	}}.watch(t)
 	if len(report.Findings) > 0 {
 		t.Errorf("findings:\n%s", report)
+	}
+}
+
+// After ENDLIST a stream may go, but not before its viewers have seen the end.
+func TestAnEndedStreamStaysForItsLengthAndMayThenGo(t *testing.T) {
+	for gone, want := range map[time.Duration][]string{
+		26500 * time.Millisecond: nil,
+		22 * time.Second:         {"playlist-unavailable", "segment-unavailable"},
+	} {
+		w := newWorld(true, true)
+		w.versions[8].tail = "#EXT-X-ENDLIST\n"
+		report := broadcast{world: w, length: 30 * time.Second, spoil: func(since time.Duration, _ *http.Request, a *answer) {
+			if since > gone {
+				a.status = http.StatusNotFound
+			}
+		}, during: func(t *testing.T, c *Checker) {
+			if err := c.WaitSegments(t.Context(), 8); err != nil {
+				t.Error(err)
+			}
+			c.Mark(StreamEnded)
+		}}.watch(t)
+		if got := report.Rules(); !slices.Equal(got, want) {
+			t.Errorf("gone at %v: reported %v, want %v\n%s", gone, got, want, report)
+		}
 	}
 }
 

@@ -19,6 +19,9 @@ func (c *Checker) poll(ctx context.Context, multivariant bool) {
 	for _, u := range known {
 		c.pollMedia(ctx, u)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.due(time.Now())
 }
 
 // pollMultivariant reads the multivariant playlist and returns the media
@@ -80,7 +83,6 @@ func (c *Checker) pollMedia(ctx context.Context, url string) {
 	defer c.mu.Unlock()
 	if seen && sameVersion(c.history.Media[i], v) {
 		c.history.Media[i].LastSeen = a.at
-		c.due(a.at)
 		return
 	}
 	c.latest[url] = len(c.history.Media)
@@ -88,7 +90,6 @@ func (c *Checker) pollMedia(ctx context.Context, url string) {
 	if p, ok := parseMedia(v, &findings{}); ok {
 		c.follow(url, p, a.at)
 	}
-	c.due(a.at)
 }
 
 // playlist fetches a playlist. A failure counts once the stream exists, except
@@ -107,7 +108,7 @@ func (c *Checker) playlist(ctx context.Context, url string, exists bool) (answer
 	}
 	c.mu.Lock()
 	down := overlaps(pausesOf(c.history.Marks), time.Now().Add(-settle), time.Now())
-	gone := c.over()
+	gone := c.over(url)
 	c.mu.Unlock()
 	switch {
 	case !exists || down:
@@ -119,10 +120,16 @@ func (c *Checker) playlist(ctx context.Context, url string, exists bool) (answer
 	return a, false
 }
 
-// over reports whether every media playlist has ended. The caller holds mu.
-func (c *Checker) over() bool {
-	for _, i := range c.latest {
-		if !bytes.Contains(c.history.Media[i].Body, []byte("#EXT-X-ENDLIST")) {
+// over reports whether a media playlist has ended, and long enough ago for its
+// viewers to have seen all of it; of the multivariant playlist, whether all have.
+// The caller holds mu.
+func (c *Checker) over(url string) bool {
+	for u, i := range c.latest {
+		if u != url && url != c.o.URL {
+			continue
+		}
+		v := c.history.Media[i]
+		if p, _ := parseMedia(v, &findings{}); !p.endlist || time.Since(v.At) < p.length() {
 			return false
 		}
 	}

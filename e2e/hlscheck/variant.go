@@ -29,12 +29,14 @@ func checkVariants(versions []multivariantVersion, media []*rendition, facts map
 			if i < 0 || s.broken {
 				continue
 			}
-			chain := chainUntil(chainOf(media[i], facts), v.seenUntil().Add(-variantLag))
+			whole := chainOf(media[i], facts)
+			until := v.seenUntil().Add(-variantLag)
+			chain := chainUntil(whole, until)
 			if len(chain) == 0 {
 				continue
 			}
 			checkBandwidth(v, s, chain, media[i].last().playlist.target, f)
-			checkFormat(v, s, chain, f)
+			checkFormats(v, s, chain, chainUntil(whole, until.Add(3*variantLag)), f)
 		}
 	}
 }
@@ -108,7 +110,21 @@ func checkBandwidth(v multivariantVersion, s variant, chain []link, target time.
 	}
 }
 
-// checkFormat compares CODECS, RESOLUTION and FRAME-RATE with the newest segment.
+// checkFormats compares the variant with the newest segment, or with one that
+// came just then: the origin knows of a new format before its first segment ends.
+func checkFormats(v multivariantVersion, s variant, chain, later []link, f *findings) {
+	found := &findings{}
+	checkFormat(v, s, chain, found)
+	for n := len(chain) + 1; n <= len(later) && len(found.list) > 0; n++ {
+		next := &findings{}
+		if checkFormat(v, s, later[:n], next); len(next.list) == 0 {
+			return
+		}
+	}
+	f.merge(found.list)
+}
+
+// checkFormat compares CODECS, RESOLUTION and FRAME-RATE with the last segment.
 func checkFormat(v multivariantVersion, s variant, chain []link, f *findings) {
 	newest := chain[len(chain)-1]
 	_, video := newest.facts.program.video()
