@@ -1,0 +1,392 @@
+package rtmp
+
+import (
+	"errors"
+	"fmt"
+	"io"
+)
+
+// chunkReader turns a byte stream into messages (RTMP 1.0, section 5.3).
+//
+// It reads from its source into a slab and builds messages where they lie: a
+// message of one chunk is a slice of the slab as it was read, and the chunks of
+// a longer one are moved together over the headers between them. So a byte is
+// moved at most once, and nothing is allocated per chunk or per message.
+//
+//	slab  | delivered payloads | message being built | header | unread | free |
+//	      0                  kept                  floor      r        w     len
+//
+// Bytes below kept are payloads in use and are never written again. Only one
+// message at a time is built in the slab, the one whose chunks come now. When
+// another chunk stream interrupts it, or when it is long, it is built in an
+// array of its own that grows as its bytes arrive.
+type chunkReader struct {
+	src io.Reader
+	err error // of src, to be returned when the buffered bytes are used up
+
+	buf  []byte
+	r, w int
+	kept int
+
+	chunkSize int
+	narrow    [64]*chunkStream // chunk streams 2 to 63
+	wide      []*chunkStream   // the others, at most maxWideChunkStreams
+	last      *chunkStream     // of the newest chunk
+	building  *chunkStream     // whose message is being built in the slab, or nil
+	clock     uint64           // counts headers, to find the least recently used
+
+	open    int // chunk streams with a partial message
+	partial int // bytes of all arrays that partial messages own
+	largest int // longest message completed in an array of its own
+	limits  readLimits
+
+	aggregate aggregate // messages of an aggregate that are still to be returned
+	stats     *counters
+}
+
+// readLimits are what a peer may make a chunkReader hold.
+type readLimits struct {
+	message   int // bytes of one media message
+	partial   int // bytes of all partial messages together
+	slab      int // bytes of a slab
+	firstPart int // bytes an array of its own begins with
+}
+
+var unauthorisedLimits = readLimits{
+	message: unauthorisedMessage, partial: unauthorisedPartial,
+	slab: unauthorisedBuffer, firstPart: 4 << 10,
+}
+
+const (
+	// slabSize is how much is read into before a new array is made. Larger
+	// slabs are cheaper by the byte and pin more; see the package comment.
+	slabSize = 128 << 10
+
+	// slabShare is the part of a slab that one message may take: what is left
+	// at a slab's end because the next message does not fit is wasted.
+	slabShare = 4
+
+	// firstPart is what an authorised peer gets for a long message before any
+	// of its bytes came.
+	firstPart = 64 << 10
+
+	// directRead is from how many missing bytes on a payload with an array of
+	// its own is read past the slab, straight into place.
+	directRead = 4 << 10
+
+	// minRead is the free space in a slab below which a new one is begun rather
+	// than reading in small pieces.
+	minRead = 2 << 10
+)
+
+func newChunkReader(src io.Reader, stats *counters) *chunkReader {
+	return &chunkReader{
+		src:       src,
+		buf:       make([]byte, unauthorisedBuffer),
+		chunkSize: defaultChunkSize,
+		limits:    unauthorisedLimits,
+		stats:     stats,
+	}
+}
+
+// authorise raises the limits to those of a peer that may send media.
+func (c *chunkReader) authorise(maxMessage, maxPartial int) {
+	c.limits = readLimits{message: maxMessage, partial: maxPartial, slab: slabSize, firstPart: firstPart}
+}
+
+// next returns the next complete message that is not for the chunk stream
+// itself. It returns io.EOF only between messages, io.ErrUnexpectedEOF within.
+func (c *chunkReader) next() (message, error) {
+	for {
+		if m, ok := c.aggregate.next(); ok {
+			c.stats.messages.Add(1)
+			return m, nil
+		}
+		m, err := c.assemble()
+		if err != nil {
+			return message{}, err
+		}
+		switch m.kind {
+		case typeSetChunkSize:
+			if c.chunkSize, err = parseChunkSize(m.payload); err != nil {
+				return message{}, err
+			}
+		case typeAbort:
+			c.abort(m.payload)
+		case typeAggregate:
+			c.aggregate.split(m, c.stats)
+		default:
+			if _, known := sizeLimit(m.kind, 0); !known {
+				c.stats.skip(SkipUnknownType)
+				continue
+			}
+			c.stats.messages.Add(1)
+			return m, nil
+		}
+	}
+}
+
+// assemble reads chunks until one completes a message.
+func (c *chunkReader) assemble() (message, error) {
+	for {
+		s, err := c.readHeader()
+		if err != nil {
+			if err == io.EOF && c.open > 0 {
+				err = io.ErrUnexpectedEOF
+			}
+			return message{}, wrapRead("read chunk header", err)
+		}
+		if err := c.readChunk(s); err != nil {
+			return message{}, wrapRead("read chunk payload", noEOF(err))
+		}
+		if c.building == s && s.got < s.length {
+			c.readBuffered(s)
+		}
+		if s.got == s.length {
+			return c.finish(s), nil
+		}
+	}
+}
+
+// begin starts the message that the header of s announced.
+func (c *chunkReader) begin(s *chunkStream) error {
+	limit, known := sizeLimit(s.kind, c.limits.message)
+	if known && s.length > limit {
+		return fault(ReasonMessageTooLarge, "read chunk header",
+			fmt.Sprintf("message of type %d has %d bytes, the limit is %d", s.kind, s.length, limit))
+	}
+	if c.open++; c.open > maxPartialMessages {
+		return fault(ReasonPartialMessages, "read chunk header", "too many chunk streams with an unfinished message")
+	}
+	s.open, s.got, s.own = true, 0, nil
+	switch {
+	case !known:
+		s.place = discarded
+	case s.length <= c.limits.slab/slabShare:
+		c.reserve(s.length + maxHeader)
+		s.place, s.start = inSlab, c.r
+		c.building = s
+	default:
+		s.place = ownArray
+	}
+	return nil
+}
+
+// readChunk reads the payload of the chunk whose header was read last.
+func (c *chunkReader) readChunk(s *chunkStream) error {
+	left := min(c.chunkSize, s.length-s.got)
+	for left > 0 {
+		n := min(left, c.w-c.r)
+		if n == 0 {
+			var err error
+			if s.place == ownArray && left >= directRead {
+				n, err = c.readDirect(s, left)
+			} else {
+				err = c.more()
+			}
+			if err != nil {
+				return err
+			}
+			left -= n
+			continue
+		}
+		switch s.place {
+		case inSlab:
+			end := s.start + s.got
+			if end != c.r {
+				copy(c.buf[end:], c.buf[c.r:c.r+n])
+			}
+		case ownArray:
+			if err := c.grow(s, n); err != nil {
+				return err
+			}
+			s.own = append(s.own, c.buf[c.r:c.r+n]...)
+		}
+		s.got += n
+		c.r += n
+		left -= n
+	}
+	return nil
+}
+
+// readBuffered moves together the type 3 chunks of the message being built that
+// are in the slab already: the inner loop for peers with small chunks.
+func (c *chunkReader) readBuffered(s *chunkStream) {
+	if s.id > 63 || s.extended {
+		return
+	}
+	marker := 0xc0 | byte(s.id)
+	buf, r, w, end, stop, size := c.buf, c.r, c.w, s.start+s.got, s.start+s.length, c.chunkSize
+	for end < stop {
+		n := min(size, stop-end)
+		if w-r <= n || buf[r] != marker {
+			break
+		}
+		copy(buf[end:end+n], buf[r+1:r+1+n])
+		end += n
+		r += 1 + n
+	}
+	c.r, s.got = r, end-s.start
+}
+
+// readDirect reads up to n bytes of a long message from the source into place.
+func (c *chunkReader) readDirect(s *chunkStream, n int) (int, error) {
+	if c.err != nil {
+		return 0, c.err
+	}
+	if err := c.grow(s, 1); err != nil {
+		return 0, err
+	}
+	n, err := c.src.Read(s.own[s.got:min(cap(s.own), s.got+n)])
+	s.got += n
+	s.own = s.own[:s.got]
+	c.err = err
+	if n > 0 {
+		err = nil
+	}
+	return n, err
+}
+
+// grow makes room for n more bytes in the array of s. It doubles what came, but
+// an authorised peer that has sent a long message before gets as much at once.
+func (c *chunkReader) grow(s *chunkStream, n int) error {
+	if s.got+n <= cap(s.own) {
+		return nil
+	}
+	size := min(s.length, max(s.got+n, 2*cap(s.own), c.limits.firstPart, c.largest))
+	if c.partial+size-cap(s.own) > c.limits.partial {
+		return fault(ReasonPartialBytes, "read chunk payload",
+			fmt.Sprintf("unfinished messages need more than %d bytes", c.limits.partial))
+	}
+	c.partial += size - cap(s.own)
+	s.own = append(make([]byte, 0, size), s.own...)
+	return nil
+}
+
+// evict moves the message that is being built in the slab to an array of its
+// own, because another chunk stream comes in between.
+func (c *chunkReader) evict() error {
+	s := c.building
+	got := s.got
+	s.got = 0
+	if err := c.grow(s, got); err != nil {
+		return err
+	}
+	s.own = append(s.own, c.buf[s.start:s.start+got]...)
+	s.got, s.place = got, ownArray
+	c.building = nil
+	return nil
+}
+
+// finish hands over the message of s.
+func (c *chunkReader) finish(s *chunkStream) message {
+	m := message{kind: s.kind, streamID: s.streamID, timestamp: s.timestamp}
+	switch s.place {
+	case inSlab:
+		end := s.start + s.length
+		m.payload = c.buf[s.start:end:end]
+		if isMedia(s.kind) {
+			c.kept = end
+		}
+	case ownArray:
+		m.payload = s.own
+		c.largest = max(c.largest, s.length)
+	}
+	c.drop(s)
+	return m
+}
+
+// drop forgets the message of s, complete or not.
+func (c *chunkReader) drop(s *chunkStream) {
+	if c.building == s {
+		c.building = nil
+	}
+	c.partial -= cap(s.own)
+	c.open--
+	s.open, s.own, s.got = false, nil, 0
+}
+
+// need makes n bytes available at buf[r:]. The error is io.EOF if not one is
+// there, io.ErrUnexpectedEOF if some are.
+func (c *chunkReader) need(n int) error {
+	for c.w-c.r < n {
+		if err := c.more(); err != nil {
+			if c.w > c.r {
+				err = noEOF(err)
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// more reads at least one byte into the slab, or fails.
+func (c *chunkReader) more() error {
+	if c.err != nil {
+		return c.err
+	}
+	if c.r == c.w || len(c.buf)-c.w < minRead {
+		c.slide()
+	}
+	if c.building == nil && len(c.buf)-c.w < minRead {
+		c.renew()
+	}
+	for range 100 {
+		n, err := c.src.Read(c.buf[c.w:])
+		c.w += n
+		c.err = err
+		if n > 0 {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return io.ErrNoProgress
+}
+
+// reserve makes room for n bytes from r on, of which some may be read already.
+// It must not be called while a message is being built.
+func (c *chunkReader) reserve(n int) {
+	switch {
+	case len(c.buf)-c.r >= n:
+	case len(c.buf)-c.kept >= n:
+		c.slide()
+	default:
+		c.renew()
+	}
+}
+
+// slide moves the unread bytes down to where nothing is in use.
+func (c *chunkReader) slide() {
+	floor := c.kept
+	if c.building != nil {
+		floor = c.building.start + c.building.got
+	}
+	c.w = floor + copy(c.buf[floor:], c.buf[c.r:c.w])
+	c.r = floor
+}
+
+// renew begins a slab, leaving the old one to those who hold its payloads.
+func (c *chunkReader) renew() {
+	fresh := make([]byte, c.limits.slab)
+	c.w = copy(fresh, c.buf[c.r:c.w])
+	c.buf, c.r, c.kept = fresh, 0, 0
+}
+
+func noEOF(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// wrapRead says what was being read, except for an orderly end and for faults
+// that say it themselves.
+func wrapRead(op string, err error) error {
+	var e *Error
+	if err == io.EOF || errors.As(err, &e) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", op, err)
+}

@@ -1,0 +1,299 @@
+package rtmp
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+)
+
+// handle deals with a message. It returns what the session has to know of it.
+func (c *ServerConn) handle(m message) (Event, error) {
+	switch m.kind {
+	case TypeAudio, TypeVideo:
+		return c.handleMedia(m, m.payload), nil
+	case TypeData, typeDataAMF3:
+		body, ok := dataBody(m.kind, m.payload)
+		if !ok {
+			c.stats.skip(SkipMalformedData)
+			return nil, nil
+		}
+		m.kind = TypeData
+		return c.handleMedia(m, body), nil
+	case typeCommandAMF0, typeCommandAMF3:
+		cmd, ok := parseCommand(m)
+		if !ok {
+			c.stats.skip(SkipMalformedCommand)
+			return nil, nil
+		}
+		return c.handleCommand(&cmd)
+	}
+	c.control(m)
+	return nil, nil
+}
+
+// handleMedia returns the event for a media message. With one publication, all
+// media is its: some encoders send it on message stream 0.
+func (c *ServerConn) handleMedia(m message, payload []byte) Event {
+	var of *netStream
+	for _, s := range c.streams {
+		if s.state == streamPublishing && (of == nil || s.id == m.streamID) {
+			of = s
+		}
+	}
+	if of == nil || (of.id != m.streamID && c.watch.active > 1) {
+		c.stats.skip(SkipNoPublication)
+		return nil
+	}
+	if m.kind != TypeData {
+		c.watch.count++
+	}
+	c.media = Media{Type: m.kind, StreamID: of.id, Timestamp: m.timestamp, Payload: payload}
+	return &c.media
+}
+
+// handleCommand answers a command, or returns it as a request.
+func (c *ServerConn) handleCommand(cmd *command) (Event, error) {
+	if c.connect == nil && cmd.name != "connect" {
+		if cmd.name == "publish" || cmd.name == "play" || cmd.name == "createStream" {
+			return nil, fault(ReasonCommandOrder, "read command", cmd.name+" before connect")
+		}
+	}
+	switch cmd.name {
+	case "connect":
+		return nil, c.handleConnect(cmd)
+	case "createStream":
+		c.createStream(cmd)
+	case "publish":
+		return c.askPublish(cmd), nil
+	case "play":
+		return c.askPlay(cmd), nil
+	case "FCPublish":
+		c.fcPublish = true
+		c.result(cmd, Undefined{})
+	case "releaseStream", "_checkbw":
+		c.result(cmd, Undefined{})
+	case "getStreamLength":
+		c.result(cmd, 0.0) // live: not known
+	case "FCSubscribe":
+		c.result(cmd, Undefined{})
+		c.send(c.call(csidCommand, 0, "onFCSubscribe", 0.0, nil, statusInfo(levelStatus, CodePlayStart, "live")))
+	case "FCUnpublish":
+		c.result(cmd, Undefined{})
+		return c.endNamed(cmd.text(0)), nil
+	case "deleteStream", "closeStream":
+		c.result(cmd, Undefined{})
+		return c.deleteStream(cmd), nil
+	case "pause":
+		return c.pause(cmd), nil
+	case "seek":
+		c.send(c.status(cmd.streamID, CodeSeekFailed, "the stream is live"))
+	case "_result", "_error", "onStatus", "onBWDone", "receiveAudio", "receiveVideo":
+		// Answers to pings of old clients, and wishes that live streams need not grant.
+	default:
+		c.unknownCommand(cmd)
+	}
+	return nil, nil
+}
+
+func (c *ServerConn) unknownCommand(cmd *command) {
+	c.stats.skip(SkipUnknownCommand)
+	if cmd.transaction != 0 {
+		c.send(c.call(csidCommand, cmd.streamID, "_error", cmd.transaction, nil,
+			statusInfo(levelError, CodeCallFailed, "the method is not known")))
+	}
+}
+
+// handleConnect answers connect, as Adobe's servers do, with the sizes first:
+// ffmpeg takes over the chunk size that it has been told by then.
+func (c *ServerConn) handleConnect(cmd *command) error {
+	if c.connect != nil {
+		c.unknownCommand(cmd)
+		return nil
+	}
+	info := parseConnect(cmd.object)
+	if c.config.CheckConnect != nil {
+		if err := c.config.CheckConnect(info); err != nil {
+			c.refuseConnect(cmd, err)
+			return errRefused(err)
+		}
+	}
+	c.connect = info
+
+	b := appendControl(nil, typeWindowAckSize, c.config.WindowAckSize)
+	b = appendControl(b, typePeerBandwidth, c.config.WindowAckSize, limitDynamic)
+	b = appendControl(b, typeSetChunkSize, uint32(c.config.ChunkSize))
+	c.outSize = c.config.ChunkSize
+
+	properties := Object{{"fmsVer", "FMS/3,5,7,7009"}, {"capabilities", 31}, {"mode", 1}}
+	if !info.Codecs.isZero() {
+		properties = append(properties, c.config.Codecs.properties()...)
+	}
+	success := append(statusInfo(levelStatus, CodeConnectSuccess, "Connection succeeded."), Property{"objectEncoding", 0})
+	c.send(append(b, c.call(csidCommand, 0, "_result", cmd.transaction, properties, success)...))
+	return nil
+}
+
+func (c *ServerConn) refuseConnect(cmd *command, err error) {
+	refusal := &Refusal{Code: CodeConnectRejected, Description: "the connection is refused"}
+	errors.As(err, &refusal)
+	c.send(c.call(csidCommand, 0, "_error", cmd.transaction, nil,
+		statusInfo(levelError, refusal.Code, refusal.Description)))
+	c.lingers.Store(true)
+	_ = c.flush() // the connection is over anyway
+}
+
+func (c *ServerConn) createStream(cmd *command) {
+	if len(c.streams) >= c.config.MaxStreams {
+		c.send(c.call(csidCommand, 0, "_error", cmd.transaction, nil,
+			statusInfo(levelError, CodeCallFailed, "too many streams")))
+		return
+	}
+	c.created++
+	c.streams = append(c.streams, &netStream{id: c.created})
+	c.send(c.call(csidCommand, 0, "_result", cmd.transaction, nil, float64(c.created)))
+}
+
+// stream returns the message stream that a command is for. Some clients do not
+// create the stream they use; it is made for them.
+func (c *ServerConn) stream(id uint32) *netStream {
+	for _, s := range c.streams {
+		if s.id == id {
+			return s
+		}
+	}
+	if len(c.streams) >= c.config.MaxStreams {
+		return nil
+	}
+	s := &netStream{id: id}
+	c.streams = append(c.streams, s)
+	c.created = max(c.created, min(id, 1<<16)) // do not give this id out again
+	return s
+}
+
+// askPublish returns the request of a publish command.
+func (c *ServerConn) askPublish(cmd *command) Event {
+	s := c.free(cmd, CodePublishBadName)
+	if s == nil {
+		return nil
+	}
+	a := resolve(c.connect.rawApp, c.connect.rawTcURL, cmd.text(0))
+	s.state, s.name = streamPublishAsked, a.name
+	c.endPhase()
+	return &PublishRequest{
+		App: a.app, Name: a.name, Query: a.query, Type: cmd.text(1),
+		Connect: c.connect, StreamID: s.id,
+	}
+}
+
+func (c *ServerConn) askPlay(cmd *command) Event {
+	s := c.free(cmd, CodePlayFailed)
+	if s == nil {
+		return nil
+	}
+	a := resolve(c.connect.rawApp, c.connect.rawTcURL, cmd.text(0))
+	s.state, s.name = streamPlayAsked, a.name
+	c.endPhase()
+	return &PlayRequest{
+		App: a.app, Name: a.name, Query: a.query, Start: cmd.number(1, -2),
+		Connect: c.connect, StreamID: s.id,
+	}
+}
+
+// free returns the message stream of a publish or play, unless it is in use.
+func (c *ServerConn) free(cmd *command, code string) *netStream {
+	s := c.stream(cmd.streamID)
+	switch {
+	case s == nil:
+		c.send(c.status(cmd.streamID, code, "too many streams"))
+		return nil
+	case s.state == streamPublishing || s.state == streamPlaying:
+		c.send(c.status(cmd.streamID, code, "the message stream is in use"))
+		return nil
+	}
+	return s
+}
+
+// endPhase ends the time in which publish or play has to come.
+func (c *ServerConn) endPhase() { c.watch.until = time.Time{} }
+
+// endNamed ends the publication of a name, or the only one.
+func (c *ServerConn) endNamed(name string) Event {
+	name, _, _ = strings.Cut(name, "?")
+	name = strings.Trim(name, "/")
+	var of *netStream
+	for _, s := range c.streams {
+		if s.state == streamPublishing && (s.name == name || c.watch.active == 1) {
+			of = s
+		}
+	}
+	if of == nil {
+		return nil
+	}
+	c.send(c.call(csidCommand, 0, "onFCUnpublish", 0.0, nil, statusInfo(levelStatus, CodeUnpublish, "unpublished")))
+	return c.end(of, nil)
+}
+
+// deleteStream ends a stream. closeStream has no argument and GStreamer's
+// deleteStream the stream's name: then it is the message's stream, or the only one.
+func (c *ServerConn) deleteStream(cmd *command) Event {
+	id := uint32(cmd.number(0, float64(cmd.streamID)))
+	i := slices.IndexFunc(c.streams, func(s *netStream) bool { return s.id == id })
+	if i < 0 && len(c.streams) == 1 {
+		i = 0
+	}
+	if i < 0 {
+		return nil
+	}
+	s := c.streams[i]
+	if cmd.name == "deleteStream" {
+		c.streams = slices.Delete(c.streams, i, i+1)
+	}
+	return c.end(s, nil)
+}
+
+// end returns the event for the end of what was accepted on a stream, if
+// anything was.
+func (c *ServerConn) end(s *netStream, cause error) Event {
+	was := s.state
+	s.state = streamIdle
+	switch was {
+	case streamPublishing:
+		c.watch.active--
+		if cause == nil {
+			c.send(c.status(s.id, CodeUnpublish, "unpublished"))
+		}
+		return &Unpublish{StreamID: s.id, Cause: cause}
+	case streamPlaying:
+		return &Stop{StreamID: s.id, Cause: cause}
+	}
+	return nil
+}
+
+func (c *ServerConn) pause(cmd *command) Event {
+	paused, _ := cmd.arg(0).(bool)
+	for _, s := range c.streams {
+		if s.id == cmd.streamID && s.state == streamPlaying {
+			code := CodeUnpause
+			if paused {
+				code = CodePause
+			}
+			c.send(c.status(s.id, code, "live"))
+			return &Pause{StreamID: s.id, Paused: paused}
+		}
+	}
+	return nil
+}
+
+// result answers a command if an answer is asked for.
+func (c *ServerConn) result(cmd *command, value any) {
+	if cmd.transaction != 0 {
+		c.send(c.call(csidCommand, cmd.streamID, "_result", cmd.transaction, nil, value))
+	}
+}
+
+// call returns a command message. Only the reading goroutine may call it before
+// connect is answered; from then on the chunk size stays.
+func (c *ServerConn) call(csid, streamID uint32, values ...any) []byte {
+	return appendCommand(nil, csid, streamID, c.outSize, values...)
+}

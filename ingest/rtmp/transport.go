@@ -1,0 +1,228 @@
+package rtmp
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// transport is what both ends of a connection need: messages in, with the
+// control messages among them dealt with, and bytes out.
+type transport struct {
+	nc     net.Conn
+	stats  counters
+	closed atomic.Bool
+
+	// Of the reading goroutine.
+	chunks *chunkReader
+	watch  watchdog
+	window uint64 // the peer wants an acknowledgement every so many bytes
+	acked  uint64 // bytes acknowledged
+	wanted uint32 // the window that the peer was last told
+
+	// Writing. Answers are collected in out and written before the next read.
+	writeMu      sync.Mutex
+	out          []byte
+	writeErr     error
+	writeTimeout time.Duration
+	writeUntil   time.Time   // the write deadline in force
+	pending      atomic.Bool // out is not empty
+}
+
+func newTransport(nc net.Conn, writeTimeout time.Duration) *transport {
+	t := &transport{nc: nc, window: DefaultWindowAckSize, writeTimeout: writeTimeout}
+	t.chunks = newChunkReader(readerFunc(t.read), &t.stats)
+	return t
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// read reads from the connection, for the chunk reader. Before it waits it
+// writes what is pending; while it waits it watches over the peer.
+func (t *transport) read(p []byte) (int, error) {
+	for {
+		if t.closed.Load() {
+			return 0, net.ErrClosed
+		}
+		if t.pending.Load() {
+			// A peer that has left without waiting for the answer may have sent
+			// more before: only one that does not read ends the connection here.
+			if err := t.flush(); Reason(err) == ReasonWriteTimeout {
+				return 0, err
+			}
+		}
+		n, err := t.nc.Read(p)
+		if n > 0 {
+			if in := t.stats.bytesIn.Add(uint64(n)); in-t.acked >= t.window {
+				t.acked = in
+				t.send(appendControl(nil, typeAck, uint32(in))) // modulo 2^32
+			}
+			return n, nil
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return 0, err
+		}
+		if err := t.tick(time.Now()); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// control deals with the control messages that are not for the chunk reader
+// (sections 5.4 and 7.1.7). It reports whether m is one.
+func (t *transport) control(m message) bool {
+	switch m.kind {
+	case typeAck, typeUserControl, typeWindowAckSize, typePeerBandwidth:
+	default:
+		return false
+	}
+	if m.kind == typeUserControl {
+		if len(m.payload) < 2 {
+			t.stats.skip(SkipMalformedControl)
+		} else if len(m.payload) >= 6 && binary.BigEndian.Uint16(m.payload) == eventPingRequest {
+			t.send(appendEvent(nil, eventPingResponse, binary.BigEndian.Uint32(m.payload[2:])))
+		}
+		return true
+	}
+	if len(m.payload) < 4 {
+		t.stats.skip(SkipMalformedControl)
+		return true
+	}
+	size := binary.BigEndian.Uint32(m.payload)
+	switch m.kind {
+	case typeWindowAckSize:
+		if size > 0 {
+			t.window = uint64(max(size, minAckWindow))
+		}
+	case typePeerBandwidth:
+		if size != t.wanted {
+			t.wanted = size
+			t.send(appendControl(nil, typeWindowAckSize, size))
+		}
+	}
+	return true
+}
+
+// send adds bytes to those written before the next read. An error of writing
+// shows there.
+func (t *transport) send(b []byte) {
+	t.writeMu.Lock()
+	defer t.writeMu.Unlock()
+	t.out = append(t.out, b...)
+	t.pending.Store(true)
+	if len(t.out) > maxPending {
+		_ = t.flushLocked() // kept in writeErr
+	}
+}
+
+// flush writes what is pending.
+func (t *transport) flush() error {
+	t.writeMu.Lock()
+	defer t.writeMu.Unlock()
+	return t.flushLocked()
+}
+
+func (t *transport) flushLocked() error {
+	t.pending.Store(false)
+	b := t.out
+	if t.out = t.out[:0]; cap(t.out) > keepWriteBuffer {
+		t.out = nil
+	}
+	return t.writeLocked(b)
+}
+
+// keepWriteBuffer is up to which size the array of a connection's pending
+// output is kept for the next time.
+const keepWriteBuffer = 64 << 10
+
+// renewDeadline is how long a write deadline may have been in force before it
+// is renewed: setting one costs more than a small write.
+const renewDeadline = time.Second
+
+// writeLocked writes complete messages. After an error, which may have broken
+// one off, nothing is written any more.
+func (t *transport) writeLocked(b []byte) error {
+	if t.writeErr != nil || len(b) == 0 {
+		return t.writeErr
+	}
+	if now := time.Now(); !t.closed.Load() && t.writeUntil.Sub(now) < t.writeTimeout {
+		t.writeUntil = now.Add(t.writeTimeout + renewDeadline)
+		if err := t.nc.SetWriteDeadline(t.writeUntil); err != nil {
+			t.writeErr = wrapRead("write", err)
+			return t.writeErr
+		}
+	}
+	n, err := t.nc.Write(b)
+	t.stats.bytesOut.Add(uint64(n))
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = fault(ReasonWriteTimeout, "write", "the peer does not read")
+	}
+	if err != nil {
+		t.writeErr = wrapRead("write", err)
+	}
+	return t.writeErr
+}
+
+// writeMessage writes one message, after what is pending, in one Write.
+func (t *transport) writeMessage(csid uint32, kind uint8, streamID, timestamp uint32, chunkSize int, payload []byte) error {
+	t.writeMu.Lock()
+	defer t.writeMu.Unlock()
+	t.out = AppendMessage(t.out, csid, kind, streamID, timestamp, chunkSize, payload)
+	return t.flushLocked()
+}
+
+// writeChunks writes bytes that are whole messages in chunks.
+func (t *transport) writeChunks(b []byte) error {
+	t.writeMu.Lock()
+	defer t.writeMu.Unlock()
+	if err := t.flushLocked(); err != nil {
+		return err
+	}
+	return t.writeLocked(b)
+}
+
+const (
+	// closeFlush is how long closing waits for what is still to be written,
+	closeFlush = time.Second
+	// and lingerTime and lingerBytes bound how much of what a refused peer
+	// still sends is read, so that closing does not reset the connection
+	// before the refusal has been read.
+	lingerTime  = 2 * time.Second
+	lingerBytes = 4 << 20
+)
+
+// close ends the connection once; further calls do nothing. With linger the
+// peer gets the time to read what was written last.
+func (t *transport) close(linger bool) error {
+	if t.closed.Swap(true) {
+		return nil
+	}
+	// Also wakes a writer that waits for the peer, and so frees the lock.
+	_ = t.nc.SetWriteDeadline(time.Now().Add(closeFlush))
+	_ = t.flush()
+	if half, ok := t.nc.(interface{ CloseWrite() error }); ok && linger && half.CloseWrite() == nil {
+		t.drain()
+	}
+	return t.nc.Close()
+}
+
+// drain reads and forgets what the peer still sends.
+func (t *transport) drain() {
+	if t.nc.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+		return
+	}
+	buf := make([]byte, unauthorisedBuffer)
+	for left := lingerBytes; left > 0; {
+		n, err := t.nc.Read(buf)
+		if err != nil {
+			return
+		}
+		left -= n
+	}
+}

@@ -1,0 +1,85 @@
+package rtmp
+
+import "time"
+
+// watchdog ends connections on which nothing happens. It lives on the read
+// deadline, which is not set per read but fires regularly, also on a busy
+// connection: at each tick the counters tell whether anything came since the
+// one before. So watching costs a timer every few seconds and no clock reading
+// per message.
+type watchdog struct {
+	idle   time.Duration // a peer silent for so long is gone
+	media  time.Duration // a publication without media for so long is over; 0: never
+	pings  bool          // a silent peer is pinged
+	active int           // publications that media is expected of
+	count  uint64        // media messages so far
+
+	until    time.Time // the end of the phase the connection is in, if not zero,
+	untilErr error     // and the error when that has come
+
+	ticked     time.Time
+	bytes      uint64 // at the tick before
+	bytesSince time.Time
+	counted    uint64
+	mediaSince time.Time
+	pinged     bool
+}
+
+// ticks is how many ticks there are in a timeout: how exact it is.
+const ticks = 6
+
+func (w *watchdog) interval() time.Duration {
+	shortest := w.idle
+	if w.media > 0 {
+		shortest = min(shortest, w.media)
+	}
+	return max(shortest/ticks, time.Millisecond)
+}
+
+// begin starts the watch, or begins another phase of it: one that has to be over
+// at until, or, with an until of zero, one that ends when nothing happens.
+func (t *transport) begin(until time.Time, untilErr error) error {
+	now := time.Now()
+	w := &t.watch
+	w.until, w.untilErr = until, untilErr
+	w.ticked, w.bytesSince, w.mediaSince = now, now, now
+	w.pinged = false
+	return t.arm(now)
+}
+
+// arm sets the read deadline to the end of the phase or to the next tick.
+func (t *transport) arm(now time.Time) error {
+	w := &t.watch
+	w.ticked = now
+	if !w.until.IsZero() {
+		return t.nc.SetReadDeadline(w.until)
+	}
+	return t.nc.SetReadDeadline(now.Add(w.interval()))
+}
+
+// tick is called when the read deadline has passed.
+func (t *transport) tick(now time.Time) error {
+	w := &t.watch
+	if !w.until.IsZero() && !now.Before(w.until) {
+		return w.untilErr
+	}
+	// When this side did not read for a while, silence proves nothing.
+	late := now.Sub(w.ticked) > 2*w.interval()
+	if in := t.stats.bytesIn.Load(); in != w.bytes || late {
+		w.bytes, w.bytesSince, w.pinged = in, now, false
+	}
+	if w.count != w.counted || w.active == 0 || late {
+		w.counted, w.mediaSince = w.count, now
+	}
+	quiet := now.Sub(w.bytesSince)
+	switch {
+	case quiet >= w.idle-w.interval():
+		return fault(ReasonPeerGone, "read", "nothing came, not even the answer to a ping")
+	case w.media > 0 && w.active > 0 && now.Sub(w.mediaSince) >= w.media:
+		return fault(ReasonMediaTimeout, "read", "the publication has sent no media")
+	case quiet >= w.idle/3 && w.pings && !w.pinged:
+		w.pinged = true
+		t.send(appendEvent(nil, eventPingRequest, uint32(now.UnixMilli())))
+	}
+	return t.arm(now)
+}
