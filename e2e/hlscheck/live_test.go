@@ -171,15 +171,16 @@ func TestAnOutageThatIsMarkedIsNoFinding(t *testing.T) {
 	}
 }
 
-// After ENDLIST a stream may go, but not before its viewers have seen the end.
+// After ENDLIST a stream may go, but not before its viewers have seen the end, nor
+// before the segment that left last, at 18 s, has had its ten seconds.
 func TestAnEndedStreamStaysForItsLengthAndMayThenGo(t *testing.T) {
 	for gone, want := range map[time.Duration][]string{
-		26500 * time.Millisecond: nil,
+		28500 * time.Millisecond: nil,
 		22 * time.Second:         {"playlist-unavailable", "segment-unavailable"},
 	} {
 		w := newWorld(true, true)
 		w.versions[8].tail = "#EXT-X-ENDLIST\n"
-		report := broadcast{world: w, length: 30 * time.Second, spoil: func(since time.Duration, _ *http.Request, a *answer) {
+		report := broadcast{world: w, length: 32 * time.Second, spoil: func(since time.Duration, _ *http.Request, a *answer) {
 			if since > gone {
 				a.status = http.StatusNotFound
 			}
