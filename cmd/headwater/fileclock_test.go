@@ -19,7 +19,7 @@ func videoConfig(at uint32) fileTag {
 }
 func endOfSequence(at uint32) fileTag { return fileTag{flvtag.Video, at, []byte{0x17, 2, 0, 0, 0}} }
 func metadata(at uint32) fileTag {
-	return fileTag{flvtag.Script, at, append(slices.Clone(onMetaData), 5)}
+	return fileTag{flvtag.Script, at, []byte("\x02\x00\x0aonMetaData\x05")}
 }
 
 func TestTheFileClockGoesOn(t *testing.T) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +24,7 @@ const (
 
 // mediaConn is an accepted publication, seen from its publisher.
 type mediaConn interface {
-	// WriteMedia sends a message: an FLV tag's body, at milliseconds modulo 2^32.
+	// WriteMedia sends a message: an FLV tag's body, at milliseconds modulo 2^32. It does not keep the payload.
 	WriteMedia(kind uint8, timestamp uint32, payload []byte) error
 	// Close ends the publication and the connection. It may be called at any time, more than once.
 	Close() error
@@ -55,6 +54,9 @@ type publisher struct {
 
 // run publishes until the end of the file, or for ever if it loops, or until ctx ends, which is no error.
 func (p *publisher) run(ctx context.Context) error {
+	if err := p.checkFile(); err != nil {
+		return err
+	}
 	accepted := false
 	for backoff := firstBackoff; ; backoff = min(2*backoff, lastBackoff) {
 		began := time.Now()
@@ -75,6 +77,19 @@ func (p *publisher) run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// checkFile finds out early that there is nothing to publish.
+func (p *publisher) checkFile() error {
+	file, err := os.Open(p.path)
+	if err != nil {
+		return fileError{err}
+	}
+	defer file.Close() //nolint:errcheck // only read
+	if _, err := newFLVFile(file); err != nil {
+		return fileError{fmt.Errorf("%s: %w", p.path, err)}
+	}
+	return nil
 }
 
 func isA[E error](err error) bool {
@@ -140,27 +155,12 @@ func (p *publisher) round(ctx context.Context, conn mediaConn, pace *pacer) (fra
 		if err := pace.wait(ctx, at); err != nil {
 			return frames, err
 		}
-		if err := conn.WriteMedia(uint8(tag.kind), uint32(at), message(tag)); err != nil {
-			return frames, fmt.Errorf("publish: %w", err)
+		if err := conn.WriteMedia(uint8(tag.kind), uint32(at), tag.body); err != nil {
+			return frames, err
 		}
 		if isFrame(tag) {
 			frames++
 		}
 		p.sent.add(at, len(tag.body))
 	}
-}
-
-// Script data is set on a stream by a message that says so in front (RTMP 1.0 leaves this to Adobe's
-// servers, which introduced it): the AMF0 string "@setDataFrame". A file has the data alone.
-var (
-	setDataFrame = []byte("\x02\x00\x0d@setDataFrame")
-	onMetaData   = []byte("\x02\x00\x0aonMetaData")
-)
-
-// message is what is sent for a tag. The connection may keep it, the tag's body is overwritten by the next.
-func message(tag fileTag) []byte {
-	if tag.kind == flvtag.Script && bytes.HasPrefix(tag.body, onMetaData) {
-		return append(bytes.Clone(setDataFrame), tag.body...)
-	}
-	return tag.body
 }

@@ -89,9 +89,8 @@ func TestAFileIsPublishedOnceInRealTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	metadataSize := len(setDataFrame) + len(onMetaData) + 1
 	want := []string{
-		fmt.Sprintf("18@0+%d 0s", metadataSize), "9@0+6 0s", "9@0+6 0s", "8@10+3 10ms", "9@40+6 40ms", "9@40+5 40ms",
+		"18@0+14 0s", "9@0+6 0s", "9@0+6 0s", "8@10+3 10ms", "9@40+6 40ms", "9@40+5 40ms",
 	}
 	if !slices.Equal(s.messages, want) {
 		t.Errorf("messages:\n%s\nwant:\n%s", strings.Join(s.messages, "\n"), strings.Join(want, "\n"))
@@ -132,7 +131,7 @@ func TestALoopOutlivesTheServer(t *testing.T) {
 	if len(s.dialled) != 7 || len(notes) != 6 {
 		t.Errorf("%d connections, %d notes: %q", len(s.dialled), len(notes), notes)
 	}
-	if !strings.HasPrefix(notes[1], "publish: connection reset; trying again in ") {
+	if !strings.HasPrefix(notes[1], "connection reset; trying again in ") {
 		t.Errorf("note: %q", notes[1])
 	}
 	// The configuration is sent again on each connection, and the time goes on.
@@ -168,13 +167,13 @@ func TestWhatTryingAgainCannotMendEndsIt(t *testing.T) {
 	}{
 		{"a refusal", good, true, refused, "not allowed"},
 		{"a server that is down", good, false, errors.New("connection refused"), "connection refused"},
-		{"a server that goes away", good, false, 1, "publish: connection reset"},
+		{"a server that goes away", good, false, 1, "connection reset"},
 		{"another kind of file", []byte("RIFF....AVI "), true, everything, "does not begin with FLV"},
 		{"a broken file", append(good, 1, 2, 3), true, everything, fmt.Sprintf("at byte %d:", len(good))},
 		{"a file without media", testFile(videoConfig(0)), true, everything, "neither audio nor video"},
 	} {
 		s, _, err := publish(t, test.file, test.loop, time.Hour, test.script)
-		if err == nil || !strings.Contains(err.Error(), test.want) || len(s.dialled) != 1 {
+		if err == nil || !strings.Contains(err.Error(), test.want) || len(s.dialled) > 1 {
 			t.Errorf("%s: %v after %d connections, want %q", test.name, err, len(s.dialled), test.want)
 		}
 	}

@@ -119,6 +119,9 @@ func (s *server) ingestConfig() ingest.Config {
 		HandshakeTimeout:    s.cfg.RTMP.HandshakeTimeout,
 		RequestTimeout:      s.cfg.RTMP.RequestTimeout,
 		MediaTimeout:        s.cfg.RTMP.MediaTimeout,
+		Latency:             s.cfg.FLV.Latency,
+		Wait:                s.cfg.FLV.Wait,
+		MaxBacklog:          s.cfg.FLV.MaxBacklog,
 		Logger:              s.logger,
 	}
 }
