@@ -115,11 +115,19 @@ func TestMediacommonReadsTheHeader(t *testing.T) {
 				t.Fatalf("%s, %d bytes: %v", test.name, size, err)
 			}
 			if len(packets) != 2 || !bytes.Equal(packets[1].AU, frame) ||
-				packets[0].SampleRate != c.SampleRate || packets[0].ChannelCount != c.Channels {
+				packets[0].SampleRate != c.SampleRate || channelsOf(packets[0].ChannelConfig) != c.Channels {
 				t.Errorf("%s, %d bytes: read as %+v", test.name, size, packets)
 			}
 		}
 	}
+}
+
+// channelsOf is the number of channels of configurations 1 to 7.
+func channelsOf(configuration uint8) int {
+	if configuration == 7 {
+		return 8
+	}
+	return int(configuration)
 }
 
 func TestFrameThatIsTooLargeHasNoHeader(t *testing.T) {
@@ -234,7 +242,7 @@ func FuzzParseConfig(f *testing.F) {
 		}
 		if wantErr == nil {
 			if c.SampleRate != want.SampleRate || int(c.Type) != int(want.Type) ||
-				want.ChannelCount != 0 && c.Channels != want.ChannelCount ||
+				want.ChannelConfig != 0 && c.Channels != channelsOf(want.ChannelConfig) ||
 				want.ExtensionType != 0 && int(c.Extension) != int(want.ExtensionType) ||
 				want.FrameLengthFlag != (c.SamplesPerFrame == 960) {
 				t.Fatalf("got %+v, mediacommon reads %+v", c, want)

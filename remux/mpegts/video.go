@@ -125,7 +125,7 @@ func (m *Muxer) planVideo(u *VideoUnit) videoPlan {
 	}
 	p.payload += len(delimiter)
 	// Its own parameter sets count only in front of the slices that need them.
-	if p.randomAccess && !(sps && pps) {
+	if p.randomAccess && (!sps || !pps) {
 		p.insert = true
 		p.payload += len(u.ParameterSets)
 	}
