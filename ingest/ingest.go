@@ -2,10 +2,10 @@
 // publish, and when they are gone.
 //
 // A session is one connection and one goroutine. It speaks the wire through package
-// ingest/rtmp and writes what comes into a publication of package remux. A second, small
-// goroutine lives as long as a publication and watches it from outside: it ends the
-// publication when no media come for too long, and closes the connection when somebody
-// else has ended the publication.
+// ingest/rtmp and writes what comes into publications of package remux. A second, small
+// goroutine lives as long as a publication and closes the connection when somebody else has
+// ended it. A player has a goroutine that sends it a byte log (package remux/bytelog), the
+// same way as HTTP-FLV does.
 package ingest
 
 import (
@@ -18,13 +18,15 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/headwater-live/headwater/ingest/rtmp0"
+	"github.com/headwater-live/headwater/ingest/rtmp"
 	"github.com/headwater-live/headwater/remux"
+	"github.com/headwater-live/headwater/remux/bytelog"
 )
 
-// Hub is where streams are published.
+// Hub is where streams are published and found.
 type Hub interface {
 	Publish(remux.StreamName, remux.Publisher) (*remux.Publication, error)
+	bytelog.Hub
 }
 
 // Request is a wish to publish.
@@ -58,14 +60,23 @@ type Config struct {
 	HandshakeTimeout, RequestTimeout time.Duration
 	// MediaTimeout is how long a publisher may send no media (15 s).
 	MediaTimeout time.Duration
-	Logger       *slog.Logger
+	// Latency is the longest time a packet waits for others before players are written
+	// to, Wait how long a player may wait for a publisher, and MaxBacklog how many bytes
+	// it may be behind before it continues at the newest keyframe (8 MiB).
+	Latency, Wait time.Duration
+	MaxBacklog    int
+	Logger        *slog.Logger
 }
 
 // Server accepts publishers.
 type Server struct {
 	config   Config
 	refusals refusals
+	metrics  bytelog.Metrics
+	logs     bytelog.Logs[playFormat]
 	sessions sync.WaitGroup
+	ctx      context.Context // ends handshakes and playing
+	cancel   context.CancelFunc
 
 	// mu guards all below.
 	mu        sync.Mutex
@@ -77,19 +88,27 @@ type Server struct {
 
 // NewServer returns a server that listens nowhere yet.
 func NewServer(config Config) *Server {
-	if config.MediaTimeout <= 0 {
-		config.MediaTimeout = 15 * time.Second
+	if config.MaxBacklog <= 0 {
+		config.MaxBacklog = 8 << 20
 	}
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Server{
+	s := &Server{
 		config:    config,
 		listeners: make(map[net.Listener]struct{}),
 		conns:     make(map[net.Conn]netip.Addr),
 		perIP:     make(map[netip.Addr]int),
 	}
+	s.logs.Make = func(f playFormat) *bytelog.Log {
+		return bytelog.New(f, bytelog.Options{Latency: config.Latency})
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
 }
+
+// Metrics returns the counters of all players.
+func (s *Server) Metrics() *bytelog.Metrics { return &s.metrics }
 
 // Refusals returns how many connections and requests were refused or broken off, by reason.
 func (s *Server) Refusals() map[string]uint64 { return s.refusals.snapshot() }
@@ -172,6 +191,7 @@ func (s *Server) Close(_ context.Context) {
 		_ = nc.Close()
 	}
 	s.mu.Unlock()
+	s.cancel()
 	s.sessions.Wait()
 }
 
@@ -209,7 +229,8 @@ func (r *refusals) snapshot() map[string]uint64 {
 func (s *Server) rtmpConfig() rtmp.ServerConfig {
 	return rtmp.ServerConfig{
 		HandshakeTimeout: s.config.HandshakeTimeout,
-		RequestTimeout:   s.config.RequestTimeout,
+		CommandTimeout:   s.config.RequestTimeout,
+		MediaTimeout:     s.config.MediaTimeout,
 		MaxMessage:       s.config.MaxMessage,
 	}
 }

@@ -3,66 +3,73 @@ package ingest
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"sync"
-	"sync/atomic"
-	"time"
 
-	"github.com/headwater-live/headwater/ingest/rtmp0"
+	"github.com/headwater-live/headwater/ingest/rtmp"
 	"github.com/headwater-live/headwater/remux"
 	"github.com/headwater-live/headwater/remux/flvtag"
 )
 
-// session is one connection.
+// session is one connection. All of it belongs to the goroutine that reads.
 type session struct {
 	server *Server
 	nc     net.Conn
 	conn   *rtmp.ServerConn
 	log    *slog.Logger
-	// publication is the accepted one, nil if there is none.
-	publication *publication
+	// publications and players are those in progress, by message stream.
+	publications map[uint32]*publication
+	players      map[uint32]*player
 }
 
-// publication is what a session knows of its turn on a stream.
+// publication is a session's turn on a stream.
 type publication struct {
 	*remux.Publication
-	name remux.StreamName
-	// newest is when media last came, in Unix nanoseconds.
-	newest atomic.Int64
-	over   chan struct{} // closed when the session is done with it
-	watch  sync.WaitGroup
+	name  remux.StreamName
+	over  chan struct{} // closed when the session is done with it
+	watch sync.WaitGroup
 }
 
 // serve runs a session to its end.
 func (s *Server) serve(nc net.Conn) {
 	se := &session{
-		server: s,
-		nc:     nc,
-		conn:   rtmp.NewServerConn(nc, s.rtmpConfig()),
-		log:    s.config.Logger.With("remote", nc.RemoteAddr().String()),
+		server:       s,
+		nc:           nc,
+		conn:         rtmp.NewServerConn(nc, s.rtmpConfig()),
+		log:          s.config.Logger.With("remote", nc.RemoteAddr().String()),
+		publications: make(map[uint32]*publication),
+		players:      make(map[uint32]*player),
 	}
+	defer func() { _ = se.conn.Close() }()
 	err := se.run()
-	reason := remux.EndDisconnected
-	if s.stopping() {
-		reason = remux.EndShutdown
+	for id := range se.publications {
+		se.endPublication(id, remux.EndDisconnected)
 	}
-	se.endPublication(reason)
-	if err == nil || errors.Is(err, io.EOF) || s.stopping() {
-		return
+	for id := range se.players {
+		se.endPlayer(id)
 	}
-	if code := rtmp.Reason(err); code != "connection" {
-		s.refusals.count(code)
-		se.log.Warn("connection broken off", "reason", code, "error", err)
-		return
-	}
-	se.log.Debug("connection lost", "error", err)
+	se.report(err)
 }
 
-// run reads events until the connection ends.
+// report says and counts why a session ended.
+func (se *session) report(err error) {
+	switch reason := rtmp.Reason(err); reason {
+	case "", rtmp.ReasonEOF, rtmp.ReasonClosed, rtmp.ReasonCanceled, rtmp.ReasonRefused:
+	case rtmp.ReasonReset, rtmp.ReasonTruncated:
+		se.log.Debug("connection lost", "reason", reason, "error", err)
+	default:
+		se.server.refusals.count(reason)
+		se.log.Warn("connection broken off", "reason", reason, "error", err)
+	}
+}
+
+// errRefused ends a session whose request was refused, which has been logged and counted.
+var errRefused = &rtmp.Error{Reason: rtmp.ReasonRefused, Op: "request", Text: "refused"}
+
+// run deals with events until the connection ends.
 func (se *session) run() error {
-	if err := se.conn.Handshake(); err != nil {
+	if err := se.conn.Handshake(se.server.ctx); err != nil {
 		return err
 	}
 	for {
@@ -70,170 +77,139 @@ func (se *session) run() error {
 		if err != nil {
 			return err
 		}
-		switch event.Kind {
-		case rtmp.Publish:
-			if err := se.publish(event.Request); err != nil {
-				return err
-			}
-		case rtmp.Play:
-			se.server.refusals.count("play-unsupported")
-			return errors.Join(se.conn.Reject("NetStream.Play.Failed",
-				"playing over RTMP is not supported yet: use HLS or HTTP-FLV"), lingerClose(se.nc))
-		case rtmp.Media:
-			if !se.media(event.Message) {
-				return nil
-			}
-		case rtmp.Unpublish:
-			se.endPublication(remux.EndUnpublished)
+		switch e := event.(type) {
+		case *rtmp.Media:
+			err = se.media(e)
+		case *rtmp.PublishRequest:
+			err = se.publish(e)
+		case *rtmp.Unpublish:
+			se.endPublication(e.StreamID, endReason(e.Cause))
+		case *rtmp.PlayRequest:
+			err = se.play(e)
+		case *rtmp.Stop:
+			se.endPlayer(e.StreamID)
+		}
+		if err != nil {
+			return err
 		}
 	}
 }
 
-// errRefused ends a session whose request was refused; it has been logged and counted.
-var errRefused = io.EOF
+// endReason says why a publication ended, from why its connection did.
+func endReason(cause error) remux.EndReason {
+	switch {
+	case cause == nil:
+		return remux.EndUnpublished
+	case rtmp.Reason(cause) == rtmp.ReasonMediaTimeout:
+		return remux.EndSilent
+	}
+	return remux.EndDisconnected
+}
 
 // publish decides on a request and begins the publication.
-func (se *session) publish(r *rtmp.Request) error {
-	se.endPublication(remux.EndUnpublished) // an encoder that publishes anew without saying so
+func (se *session) publish(r *rtmp.PublishRequest) error {
 	name, err := remux.ParseStreamName(r.App, r.Name)
 	if err != nil {
-		return se.refuse("bad-name", "NetStream.Publish.BadName", fmt.Sprintf("%v. In OBS: Server rtmp://HOST/APP, Stream Key NAME", err))
+		return se.refuse(r, "bad-name", rtmp.CodePublishBadName,
+			fmt.Sprintf("%v. In OBS: Server rtmp://HOST/APP, Stream Key NAME", err))
 	}
 	remote := addrPort(se.nc.RemoteAddr())
 	decision := se.server.config.MayPublish(Request{Stream: name, Query: r.Query, Remote: remote})
 	if !decision.Allowed {
-		return se.refuse("not-allowed", "NetStream.Publish.Denied", decision.Reason)
+		return se.refuse(r, "not-allowed", rtmp.CodePublishDenied, decision.Reason)
 	}
+	encoder := r.Connect.FlashVer
 	pub, err := se.server.config.Hub.Publish(name, remux.Publisher{
 		Remote:     remote,
 		Credential: decision.Credential,
-		Encoder:    r.Encoder,
+		Encoder:    encoder,
 		Protocol:   "rtmp",
 	})
 	switch {
 	case errors.Is(err, remux.ErrBusy):
-		return se.refuse("busy", "NetStream.Publish.BadName", err.Error())
+		return se.refuse(r, "busy", rtmp.CodePublishBadName, err.Error())
 	case err != nil:
-		return se.refuse("rejected", "NetStream.Publish.Rejected", err.Error())
+		return se.refuse(r, "rejected", rtmp.CodePublishRejected, err.Error())
 	}
-	se.begin(pub, name)
-	if err := se.conn.AcceptPublish(); err != nil {
+	se.begin(r.StreamID, pub, name)
+	se.conn.Authorised()
+	if err := se.conn.AcceptPublish(r); err != nil {
 		return err
 	}
-	se.log.Info("publication began", "stream", string(name), "encoder", r.Encoder, "generation", pub.Generation())
+	se.log.Info("publication began", "stream", string(name), "encoder", encoder, "generation", pub.Generation())
 	return nil
 }
 
 // refuse tells the peer why not, counts it, and ends the session.
-func (se *session) refuse(reason, code, description string) error {
+func (se *session) refuse(r rtmp.Event, reason, code, description string) error {
 	se.server.refusals.count(reason)
-	se.log.Warn("publication refused", "reason", reason, "description", description)
-	if err := se.conn.Reject(code, description); err != nil {
-		return err
-	}
-	if err := lingerClose(se.nc); err != nil {
+	se.log.Warn("request refused", "reason", reason, "description", description)
+	if err := se.conn.Reject(r, code, description); err != nil {
 		return err
 	}
 	return errRefused
 }
 
-// lingerTime is how long a refused peer may take to read why.
-const lingerTime = 2 * time.Second
-
-// lingerClose closes our direction, so that a refusal arrives, and reads what the peer still
-// sends: closing with unread data would reset the connection and lose the refusal.
-func lingerClose(nc net.Conn) error {
-	half, ok := nc.(interface{ CloseWrite() error })
-	if !ok {
-		return nil
-	}
-	if err := half.CloseWrite(); err != nil {
-		return fmt.Errorf("close after refusal: %w", err)
-	}
-	if err := nc.SetReadDeadline(time.Now().Add(lingerTime)); err != nil {
-		return fmt.Errorf("close after refusal: %w", err)
-	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(nc, 1<<20)) // however it ends, it ends
-	return nil
-}
-
 // begin starts to watch a publication.
-func (se *session) begin(pub *remux.Publication, name remux.StreamName) {
+func (se *session) begin(id uint32, pub *remux.Publication, name remux.StreamName) {
 	p := &publication{Publication: pub, name: name, over: make(chan struct{})}
-	p.newest.Store(time.Now().UnixNano())
-	se.publication = p
-	p.watch.Go(func() { se.watch(p) })
-}
-
-// watch ends a publication that is silent, and closes the connection of one that somebody
-// else ended.
-func (se *session) watch(p *publication) {
-	timeout := se.server.config.MediaTimeout
-	tick := time.NewTicker(timeout / 5)
-	defer tick.Stop()
-	for {
+	se.publications[id] = p
+	p.watch.Go(func() {
 		select {
 		case <-p.over:
-			return
-		case <-p.Done():
-			if p.Reason() != remux.EndUnpublished { // then the connection may publish again
-				_ = se.conn.Close()
-			}
-			return
-		case now := <-tick.C:
-			if now.Sub(time.Unix(0, p.newest.Load())) > timeout {
-				p.End(remux.EndSilent)
-			}
+		case <-p.Done(): // ended by somebody else: taken over, by the operator, at the server's end
+			_ = se.conn.Close()
 		}
-	}
+	})
 }
 
-// media writes a message into the publication. It returns false when that has ended.
-func (se *session) media(m rtmp.Message) bool {
-	p := se.publication
+// media writes a message into its publication.
+func (se *session) media(m *rtmp.Media) error {
+	p := se.publications[m.StreamID]
 	if p == nil {
-		return true
+		return nil
 	}
 	if m.Type == rtmp.TypeData {
-		p.SetMetadata(metadata(m.Payload))
-		return true
+		if properties := metadata(m.Payload); properties != nil {
+			p.SetMetadata(properties)
+		}
+		return nil
 	}
-	p.newest.Store(time.Now().UnixNano())
-	err := p.Write(remux.Message{Type: flvtag.Type(m.Type), Timestamp: m.Timestamp, Payload: m.Payload})
-	return err == nil
+	return p.Write(remux.Message{Type: flvtag.Type(m.Type), Timestamp: m.Timestamp, Payload: m.Payload})
 }
 
-// endPublication ends the publication, if there is one, and waits for its watcher.
-func (se *session) endPublication(reason remux.EndReason) {
-	p := se.publication
+// endPublication ends a publication, and waits for its watcher.
+func (se *session) endPublication(id uint32, reason remux.EndReason) {
+	p := se.publications[id]
 	if p == nil {
 		return
 	}
-	se.publication = nil
-	p.End(reason)
+	delete(se.publications, id)
+	if se.server.stopping() {
+		reason = remux.EndShutdown
+	}
 	close(p.over)
 	p.watch.Wait()
+	p.End(reason)
 	se.log.Info("publication ended", "stream", string(p.name), "generation", p.Generation(), "reason", string(p.Reason()))
 }
 
 // maxMetadata bounds the properties that are passed on.
 const maxMetadata = 64
 
-// metadata returns the properties of an onMetaData body that can be passed on.
+// metadata returns the properties of an onMetaData body that can be passed on, nil for other
+// script data.
 func metadata(body []byte) []flvtag.Property {
-	values, _ := rtmp.DecodeAMF0(body) // what could be read is better than nothing
-	if len(values) < 2 {
+	name, value, err := rtmp.DecodeData(body)
+	if err != nil || name != "onMetaData" {
 		return nil
 	}
-	var from []rtmp.Property
-	switch v := values[1].(type) {
-	case rtmp.Object:
-		from = v
-	case rtmp.ECMAArray:
-		from = v
+	object, ok := rtmp.AsObject(value)
+	if !ok {
+		return nil
 	}
-	var out []flvtag.Property
-	for _, p := range from {
+	out := []flvtag.Property{}
+	for _, p := range object {
 		switch p.Value.(type) {
 		case string, float64, bool:
 			if len(out) < maxMetadata {

@@ -1,0 +1,118 @@
+package ingest
+
+import (
+	"context"
+	"sync"
+
+	"github.com/headwater-live/headwater/ingest/rtmp"
+	"github.com/headwater-live/headwater/remux"
+	"github.com/headwater-live/headwater/remux/bytelog"
+	"github.com/headwater-live/headwater/remux/flvtag"
+)
+
+// player is one playback of a session.
+type player struct {
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+}
+
+// play decides on a request and begins to send the stream, as soon as it is there.
+func (se *session) play(r *rtmp.PlayRequest) error {
+	name, err := remux.ParseStreamName(r.App, r.Name)
+	if err != nil {
+		return se.refuse(r, "bad-name", rtmp.CodePlayStreamNotFound, err.Error())
+	}
+	if err := se.conn.AcceptPlay(r); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(se.server.ctx)
+	p := &player{cancel: cancel}
+	se.players[r.StreamID] = p
+	p.done.Go(func() { se.send(ctx, r.StreamID, name) })
+	se.log.Debug("player began", "stream", string(name))
+	return nil
+}
+
+// send plays a stream to the peer until either side ends.
+func (se *session) send(ctx context.Context, id uint32, name remux.StreamName) {
+	s := se.server
+	format := playFormat{streamID: id, chunkSize: se.conn.ChunkSize()}
+	stream, l, leave := s.logs.Find(ctx, s.config.Hub, name, format, s.config.Wait)
+	if l == nil {
+		if ctx.Err() == nil {
+			s.refusals.count("play-not-found")
+			_ = se.conn.SendStatus(id, rtmp.CodePlayStreamNotFound, "no such stream, or it has not begun")
+			_ = se.conn.Close()
+		}
+		return
+	}
+	defer leave()
+	defer stream.AddViewer()()
+	v := bytelog.Viewer{
+		Log:        l,
+		MaxBacklog: int64(s.config.MaxBacklog),
+		Metrics:    &s.metrics,
+		Prologue:   se.conn.WriteChunks,
+		Units:      se.conn.WriteChunks,
+	}
+	if err := v.Run(ctx); err != nil {
+		se.log.Debug("player left", "stream", string(name), "error", err)
+		_ = se.conn.Close() // so that reading ends too
+		return
+	}
+	_ = se.conn.EndPlay(id, "the stream has ended") // a player that has gone need not know
+}
+
+// endPlayer ends a playback and waits for its goroutine.
+func (se *session) endPlayer(id uint32) {
+	p := se.players[id]
+	if p == nil {
+		return
+	}
+	delete(se.players, id)
+	p.cancel()
+	p.done.Wait()
+}
+
+// playFormat renders packets as RTMP messages for a message stream. It is a bytelog.Format.
+type playFormat struct {
+	streamID  uint32
+	chunkSize int
+}
+
+// chunkOverhead is the most that a chunk adds to its payload: a type 3 header on a low chunk
+// stream id and an extended timestamp. A message's first chunk has 11 bytes more.
+const (
+	chunkOverhead   = 1 + 4
+	messageOverhead = 11
+)
+
+// Size implements bytelog.Format.
+func (f playFormat) Size(pkt *remux.Packet) int {
+	chunks := len(pkt.Payload)/f.chunkSize + 1
+	return messageOverhead + chunks*chunkOverhead + len(pkt.Payload)
+}
+
+// Append implements bytelog.Format.
+func (f playFormat) Append(dst []byte, pkt *remux.Packet) []byte {
+	return f.message(dst, pkt, pkt.DTS)
+}
+
+// Join implements bytelog.Format.
+func (f playFormat) Join(dst []byte, j bytelog.Join) []byte {
+	for _, pkt := range j.Configs {
+		dst = f.message(dst, pkt, j.DTS)
+	}
+	return dst
+}
+
+func (f playFormat) message(dst []byte, pkt *remux.Packet, dts int64) []byte {
+	csid := uint32(rtmp.ChunkStreamData)
+	switch pkt.TagType() {
+	case flvtag.Audio:
+		csid = rtmp.ChunkStreamAudio
+	case flvtag.Video:
+		csid = rtmp.ChunkStreamVideo
+	}
+	return rtmp.AppendMessage(dst, csid, uint8(pkt.TagType()), f.streamID, uint32(dts), f.chunkSize, pkt.Payload)
+}
