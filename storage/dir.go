@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"strings"
 	"syscall"
 )
 
@@ -182,109 +181,4 @@ func (d *Dir) Remove(name string) error {
 		return fmt.Errorf("remove blob: %w", absent(err))
 	}
 	return nil
-}
-
-// RemoveAll removes everything beneath a folder, unfinished files included; "." is the whole store. It is
-// no error when there is nothing. A blob that is put there meanwhile may stay or go.
-func (d *Dir) RemoveAll(folder string) error {
-	if err := checkFolder("remove all", folder); err != nil {
-		return err
-	}
-	info, err := d.root.Lstat(folder)
-	if err != nil || !info.IsDir() {
-		return ignoreAbsent("remove all", err)
-	}
-	if folder != "." {
-		return d.removeTree(folder)
-	}
-	entries, err := fs.ReadDir(d.root.FS(), ".")
-	for _, e := range entries {
-		err = errors.Join(err, d.removeTree(e.Name()))
-	}
-	return ignoreAbsent("remove all", err)
-}
-
-// removeTree removes what is there when it is called. A folder that is not empty afterwards got a blob
-// meanwhile, which stays.
-func (d *Dir) removeTree(name string) error {
-	err := d.root.RemoveAll(name)
-	if errors.Is(err, syscall.ENOTEMPTY) {
-		return nil
-	}
-	return ignoreAbsent("remove all", err)
-}
-
-func ignoreAbsent(op string, err error) error {
-	if err == nil || errors.Is(absent(err), fs.ErrNotExist) {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", op, err)
-}
-
-// List returns all blobs beneath a folder, however deep, in the order of their names; "." is the whole
-// store. Blobs that come or go meanwhile may be missing.
-func (d *Dir) List(folder string) ([]Info, error) {
-	if err := checkFolder("list", folder); err != nil {
-		return nil, err
-	}
-	var blobs []Info
-	err := d.walk(folder, func(name string, e fs.DirEntry) error {
-		if path.Base(name)[0] == '.' {
-			return nil
-		}
-		info, err := e.Info()
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		blobs = append(blobs, Info{Name: name, Size: info.Size(), ModTime: info.ModTime()})
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list: %w", err)
-	}
-	sortByName(blobs)
-	return blobs, nil
-}
-
-// walk calls visit for every regular file beneath a folder. What vanishes on the way is passed over.
-func (d *Dir) walk(folder string, visit func(name string, e fs.DirEntry) error) error {
-	info, err := d.root.Lstat(folder)
-	if err != nil || !info.IsDir() {
-		return ignoreAbsent("walk", err)
-	}
-	return fs.WalkDir(d.root.FS(), folder, func(name string, e fs.DirEntry, err error) error {
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil
-		case err != nil:
-			return err
-		case e.IsDir() && name != "." && e.Name()[0] == '.':
-			return fs.SkipDir // lost+found has no dot, but .snapshot and .Trash are not ours
-		case !e.Type().IsRegular():
-			return nil
-		}
-		return visit(name, e)
-	})
-}
-
-// Sweep removes the unfinished files that an earlier process left when it was killed, and says how many
-// there were. Call it once, before the first Put: it cannot tell old ones from those being written.
-func (d *Dir) Sweep() (removed int, err error) {
-	err = d.walk(".", func(name string, e fs.DirEntry) error {
-		if !strings.HasPrefix(e.Name(), tempPrefix) || !strings.HasSuffix(e.Name(), tempSuffix) {
-			return nil
-		}
-		if err := d.discard(name); err != nil {
-			return err
-		}
-		removed++
-		return nil
-	})
-	if err != nil {
-		return removed, fmt.Errorf("sweep: %w", err)
-	}
-	return removed, nil
 }

@@ -179,15 +179,6 @@ func wantFiles(t *testing.T, folder string, want ...string) {
 	}
 }
 
-func TestDirWithSyncFlushesFileAndFolder(t *testing.T) {
-	// What a power cut would leave cannot be seen from here; that nothing fails on a real file system can.
-	d := openDir(t, t.TempDir(), storage.Options{Sync: true})
-	defer d.Close() //nolint:errcheck // a test's folder
-	if err := d.Put(t.Context(), "a/b/c", [][]byte{[]byte("x")}); err != nil {
-		t.Error(err)
-	}
-}
-
 func BenchmarkDirPut(b *testing.B) {
 	// A segment of 2 s at 2.6 Mbit/s, against the least that a file costs.
 	part := bytes.Repeat([]byte("x"), 64<<10)
