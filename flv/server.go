@@ -102,13 +102,13 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, name remux.Stream
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
 
-	stream, l, leave := s.logs.Find(ctx, s.config.Hub, name, requestFilter(r), s.config.Wait)
-	if l == nil {
+	found := s.logs.Find(ctx, s.config.Hub, name, requestFilter(r), s.config.Wait)
+	if found == nil {
 		unavailable(w, http.StatusNotFound, "no such stream, or it has not begun")
 		return
 	}
-	defer leave()
-	defer stream.AddViewer()()
+	defer found.Leave()
+	defer found.Stream.AddViewer()()
 	out, err := newOutput(w, r)
 	if err != nil {
 		s.config.Logger.Debug("viewer not started", "stream", string(name), "error", err)
@@ -118,13 +118,14 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, name remux.Stream
 	if raw, ok := out.(*rawOutput); ok {
 		defer context.AfterFunc(ctx, raw.close)()
 	}
-	err = s.play(ctx, l, out)
+	err = s.play(ctx, found, out)
 	s.config.Logger.Debug("viewer left", "stream", string(name), "remote", r.RemoteAddr, "error", err)
 }
 
-func (s *Server) play(ctx context.Context, l *bytelog.Log, out output) error {
+func (s *Server) play(ctx context.Context, found *bytelog.Found, out output) error {
 	v := bytelog.Viewer{
-		Log:        l,
+		Log:        found.Log,
+		From:       found.From,
 		MaxBacklog: int64(s.config.MaxBacklog),
 		Metrics:    &s.metrics,
 		Prologue:   out.tags,

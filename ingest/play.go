@@ -37,8 +37,8 @@ func (se *session) play(r *rtmp.PlayRequest) error {
 func (se *session) send(ctx context.Context, id uint32, name remux.StreamName) {
 	s := se.server
 	format := playFormat{streamID: id, chunkSize: se.conn.ChunkSize()}
-	stream, l, leave := s.logs.Find(ctx, s.config.Hub, name, format, s.config.Wait)
-	if l == nil {
+	found := s.logs.Find(ctx, s.config.Hub, name, format, s.config.Wait)
+	if found == nil {
 		if ctx.Err() == nil {
 			s.refusals.count("play-not-found")
 			_ = se.conn.SendStatus(id, rtmp.CodePlayStreamNotFound, "no such stream, or it has not begun")
@@ -46,10 +46,11 @@ func (se *session) send(ctx context.Context, id uint32, name remux.StreamName) {
 		}
 		return
 	}
-	defer leave()
-	defer stream.AddViewer()()
+	defer found.Leave()
+	defer found.Stream.AddViewer()()
 	v := bytelog.Viewer{
-		Log:        l,
+		Log:        found.Log,
+		From:       found.From,
 		MaxBacklog: int64(s.config.MaxBacklog),
 		Metrics:    &s.metrics,
 		Prologue:   se.conn.WriteChunks,
@@ -80,10 +81,10 @@ type playFormat struct {
 	chunkSize int
 }
 
-// chunkOverhead is the most that a chunk adds to its payload: a type 3 header on a low chunk
-// stream id and an extended timestamp. A message's first chunk has 11 bytes more.
+// chunkOverhead is the most that a chunk adds to its payload, a basic header and an extended
+// timestamp, and messageOverhead what a message's first chunk adds to that.
 const (
-	chunkOverhead   = 1 + 4
+	chunkOverhead   = 3 + 4
 	messageOverhead = 11
 )
 

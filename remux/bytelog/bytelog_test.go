@@ -44,7 +44,8 @@ type client struct {
 	prologue []byte
 	units    []byte
 	got      chan struct{}
-	block    chan struct{} // units wait for it if it is set
+	entered  chan struct{} // told when units are about to be written, if it is set
+	block    chan struct{} // which then wait for this
 }
 
 func (c *client) viewer(l *Log, maxBacklog int64) *Viewer {
@@ -54,6 +55,7 @@ func (c *client) viewer(l *Log, maxBacklog int64) *Viewer {
 		Prologue: func(b []byte) error { c.add(&c.prologue, b); return nil },
 		Units: func(b []byte) error {
 			if c.block != nil {
+				c.entered <- struct{}{}
 				<-c.block
 			}
 			c.add(&c.units, b)
@@ -133,12 +135,11 @@ func TestAViewerThatFallsBehindContinuesAtAKeyframe(t *testing.T) {
 	l := live(Options{})
 	l.Write(config(7))
 	l.Write(frame(1, true, 10))
-	c := client{block: make(chan struct{})}
+	c := client{block: make(chan struct{}), entered: make(chan struct{}, 100)}
 	v := c.viewer(l, 1000)
 	done := make(chan error)
 	go func() { done <- v.Run(context.Background()) }()
-	c.block <- struct{}{}
-	<-c.got
+	<-c.entered
 	for i := range int64(20) {
 		l.Write(frame(10+i, i%5 == 0, 300))
 	}
@@ -235,18 +236,14 @@ func TestAViewerWaitsForThePublisherForAsLongAsItMay(t *testing.T) {
 		made := 0
 		logs := newLogs(&made)
 		began := time.Now()
-		if _, l, _ := logs.Find(context.Background(), hub, "live/test", 1, 10*time.Second); l != nil {
+		if f := logs.Find(context.Background(), hub, "live/test", 1, 10*time.Second); f != nil {
 			t.Fatal("found what is not there")
 		}
 		if waited := time.Since(began); waited != 10*time.Second {
 			t.Errorf("waited %v", waited)
 		}
-		found := make(chan *Log)
-		go func() {
-			_, l, leave := logs.Find(context.Background(), hub, "live/test", 1, time.Minute)
-			found <- l
-			leave()
-		}()
+		found := make(chan *Found)
+		go func() { found <- logs.Find(context.Background(), hub, "live/test", 1, time.Minute) }()
 		synctest.Wait()
 		pub, err := hub.Publish("live/test", remux.Publisher{})
 		if err != nil {
@@ -259,8 +256,14 @@ func TestAViewerWaitsForThePublisherForAsLongAsItMay(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if l := <-found; l == nil {
-			t.Error("the waiting viewer was not served")
+		f := <-found
+		if f == nil || f.From == nil {
+			t.Fatalf("the waiting viewer got %+v", f)
+		}
+		defer f.Leave()
+		// What came at once, before it woke, must be there for it.
+		if units := f.From.Next(); !bytes.HasSuffix(units, bytes.Join(aac, nil)) {
+			t.Errorf("it begins with % x", units)
 		}
 	})
 }

@@ -14,9 +14,20 @@ type Hub interface {
 	Await(remux.StreamName) (s *remux.Stream, made <-chan struct{}, cancel func())
 }
 
-// Find waits until a stream is there and has begun, at most for the given time, and returns
-// its log. The log is nil if it did not come to that.
-func (s *Logs[K]) Find(ctx context.Context, hub Hub, name remux.StreamName, key K, wait time.Duration) (*remux.Stream, *Log, func()) {
+// Found is a stream that can be watched.
+type Found struct {
+	Stream *remux.Stream
+	Log    *Log
+	// From is where a viewer that waited for the stream's beginning begins, so that it misses
+	// nothing; nil for one that joins.
+	From *Position
+	// Leave must be called once.
+	Leave func()
+}
+
+// Find waits until a stream is there and has begun, at most for the given time. It returns nil
+// if it did not come to that.
+func (s *Logs[K]) Find(ctx context.Context, hub Hub, name remux.StreamName, key K, wait time.Duration) *Found {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	for {
@@ -25,23 +36,27 @@ func (s *Logs[K]) Find(ctx context.Context, hub Hub, name remux.StreamName, key 
 			ok := await(ctx, made)
 			stop()
 			if !ok {
-				return nil, nil, nil
+				return nil
 			}
 			continue
 		}
 		l, leave := s.Watch(stream, key)
 		if l == nil { // it ends this moment: look again when it has
 			if !await(ctx, stream.Closed()) {
-				return nil, nil, nil
+				return nil
 			}
 			continue
 		}
+		f := &Found{Stream: stream, Log: l, Leave: leave}
+		if from := l.end(); !l.State().Begun {
+			f.From = &from
+		}
 		if begun(ctx, l) {
-			return stream, l, leave
+			return f
 		}
 		leave()
 		if ctx.Err() != nil {
-			return nil, nil, nil
+			return nil
 		}
 	}
 }

@@ -4,7 +4,8 @@ import "github.com/headwater-live/headwater/remux"
 
 // Format renders packets. Its methods are called by one goroutine at a time, except Join.
 type Format interface {
-	// Size is the most bytes that Append adds for a packet; 0 leaves the packet out.
+	// Size is the most bytes that Append adds for a packet, and must not be less than it
+	// does; 0 leaves the packet out.
 	Size(pkt *remux.Packet) int
 	// Append adds a packet as one unit, which a viewer is sent whole or not at all.
 	Append(dst []byte, pkt *remux.Packet) []byte

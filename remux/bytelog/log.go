@@ -26,9 +26,11 @@ type Log struct {
 	tail    *slab
 	joinAt  Position // where who joins begins
 	joinDTS int64
-	begun   bool
-	closed  bool
-	tracks  remux.Tracks
+	// joinable: joinAt is at a frame of the running publication.
+	joinable bool
+	begun    bool
+	closed   bool
+	tracks   remux.Tracks
 	// The newest of each, which who joins is sent first.
 	metadata, video, audio *remux.Packet
 	// configs counts the changes of those, so that who jumps knows what it missed.
@@ -41,6 +43,10 @@ type Log struct {
 	// viewers is guarded by the mutex of Logs.
 	viewers int
 }
+
+// audioJoin is how far apart, in ms, the places are where a viewer may join a stream without
+// video: it begins with up to so much, which lets a player start at once.
+const audioJoin = 1_000
 
 // New returns an empty log.
 func New(format Format, options Options) *Log {
@@ -62,7 +68,7 @@ func (l *Log) Begin(tracks remux.Tracks) {
 		Audio: tracks.Audio && !l.options.NoAudio,
 		Video: tracks.Video && !l.options.NoVideo,
 	}
-	l.begun = true
+	l.begun, l.joinable = true, false
 	l.joinAt = l.endLocked()
 	l.wakeLocked()
 }
@@ -93,8 +99,8 @@ func (l *Log) note(pkt *remux.Packet) bool {
 	case remux.AudioConfig:
 		kept = &l.audio
 	default:
-		if pkt.Keyframe || (!l.tracks.Video && pkt.Kind == remux.AudioFrame) {
-			l.joinAt, l.joinDTS = l.endLocked(), pkt.DTS
+		if pkt.Keyframe || (!l.tracks.Video && (!l.joinable || pkt.DTS-l.joinDTS >= audioJoin)) {
+			l.joinAt, l.joinDTS, l.joinable = l.endLocked(), pkt.DTS, true
 		}
 		return true
 	}
@@ -121,8 +127,9 @@ func (l *Log) append(pkt *remux.Packet) {
 		l.tail.next.Store(next)
 		l.tail, n = next, 0
 	}
+	// Nearly always the unit is rendered in place and the copy is onto itself.
 	unit := l.format.Append(l.tail.buf[n:n:n+need], pkt)
-	l.tail.n.Store(int64(n + len(unit)))
+	l.tail.n.Store(int64(n + copy(l.tail.buf[n:n+need], unit)))
 }
 
 // End implements remux.Sink: viewers stay and wait for the next publication.
@@ -191,6 +198,21 @@ func (l *Log) State() State {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return State{Begun: l.begun, Closed: l.closed, Changed: l.wake, End: l.endLocked().Offset()}
+}
+
+// end returns the position behind the newest packet.
+func (l *Log) end() Position {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.endLocked()
+}
+
+// start returns what a viewer must be sent that begins where the log did: the configurations
+// are in the log itself.
+func (l *Log) start(dst []byte) []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.format.Join(dst, Join{First: true, Tracks: l.tracks})
 }
 
 // Join returns where a viewer begins, or continues after it fell behind, and the bytes it

@@ -33,6 +33,8 @@ type Metrics struct {
 // Viewer sends a log to one client.
 type Viewer struct {
 	Log *Log
+	// From is where a viewer begins that waited for the stream; nil is the newest keyframe.
+	From *Position
 	// MaxBacklog is how many bytes the viewer may be behind before it continues at the
 	// newest keyframe.
 	MaxBacklog int64
@@ -57,9 +59,8 @@ func (v *Viewer) Run(ctx context.Context) error {
 }
 
 func (v *Viewer) run(ctx context.Context) error {
-	prologue, at, configs := v.Log.Join(nil, 0)
-	v.configs = configs
-	if err := v.Prologue(prologue); err != nil {
+	at, err := v.begin()
+	if err != nil {
 		return err
 	}
 	for {
@@ -88,6 +89,24 @@ func (v *Viewer) run(ctx context.Context) error {
 	}
 }
 
+// begin sends what comes first and returns the position that follows.
+func (v *Viewer) begin() (Position, error) {
+	if v.From != nil {
+		v.configs = 1 // as of a log without any
+		return *v.From, v.prologue(v.Log.start(nil))
+	}
+	prologue, at, configs := v.Log.Join(nil, 0)
+	v.configs = configs
+	return at, v.prologue(prologue)
+}
+
+func (v *Viewer) prologue(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	return v.Prologue(b)
+}
+
 // jump moves a viewer that is too far behind to the newest keyframe, unless it has fallen
 // behind too often.
 func (v *Viewer) jump(at *Position) error {
@@ -105,10 +124,7 @@ func (v *Viewer) jump(at *Position) error {
 	v.jumps = append(v.jumps, now)
 	v.Metrics.Jumps.Add(1)
 	*at, v.configs = to, configs
-	if len(prologue) == 0 {
-		return nil
-	}
-	return v.Prologue(prologue)
+	return v.prologue(prologue)
 }
 
 func isTimeout(err error) bool {

@@ -1,0 +1,299 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/headwater-live/headwater/ingest/rtmp"
+	"github.com/headwater-live/headwater/remux"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// origin is a server on loopback with a hub.
+type origin struct {
+	t      *testing.T
+	hub    *remux.Hub
+	server *Server
+	url    string
+	ended  chan remux.EndReason
+}
+
+func start(t *testing.T, change func(*Config, *remux.Config)) *origin {
+	t.Helper()
+	o := &origin{t: t, ended: make(chan remux.EndReason, 1000)}
+	hubConfig := remux.Config{Grace: time.Hour, Events: remux.Events{
+		Ended: func(_ remux.StreamName, _ *remux.Publication, reason remux.EndReason, _ remux.Counters) {
+			o.ended <- reason
+		},
+	}}
+	config := Config{
+		MayPublish: func(r Request) Decision { return Decision{Allowed: true, Credential: r.Query} },
+		Wait:       10 * time.Second,
+	}
+	if change != nil {
+		change(&config, &hubConfig)
+	}
+	o.hub = remux.NewHub(hubConfig)
+	config.Hub = o.hub
+	o.server = NewServer(config)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.url = "rtmp://" + l.Addr().String() + "/live/test"
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		if err := o.server.Serve(l); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	t.Cleanup(func() {
+		o.server.Close(context.Background())
+		o.hub.Close()
+		serving.Wait()
+	})
+	return o
+}
+
+func (o *origin) dial(query string) *rtmp.Client {
+	o.t.Helper()
+	c, err := rtmp.Dial(o.t.Context(), o.url+query, rtmp.ClientConfig{})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	o.t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func (o *origin) publish(query string) *rtmp.Client {
+	o.t.Helper()
+	c := o.dial(query)
+	if err := c.Publish(o.t.Context()); err != nil {
+		o.t.Fatal(err)
+	}
+	return c
+}
+
+func (o *origin) wantEnd(want remux.EndReason) {
+	o.t.Helper()
+	select {
+	case got := <-o.ended:
+		if got != want {
+			o.t.Errorf("the publication ended as %q, want %q", got, want)
+		}
+	case <-time.After(20 * time.Second):
+		o.t.Fatalf("the publication did not end, want %q", want)
+	}
+}
+
+var (
+	aacHeader = []byte{0xaf, 0, 0x12, 0x10}
+	aacFrame  = append([]byte{0xaf, 1}, bytes.Repeat([]byte{0x21}, 300)...)
+)
+
+// send publishes audio frames from a time on.
+func send(t *testing.T, c *rtmp.Client, from uint32, frames int) {
+	t.Helper()
+	if err := c.WriteMedia(rtmp.TypeAudio, 0, aacHeader); err != nil {
+		t.Fatal(err)
+	}
+	for i := range frames {
+		if err := c.WriteMedia(rtmp.TypeAudio, from+uint32(i)*23, aacFrame); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestAPlayerGetsWhatIsPublished(t *testing.T) {
+	o := start(t, nil)
+	player := o.dial("")
+	if err := player.Play(t.Context()); err != nil { // before the publisher: it waits
+		t.Fatal(err)
+	}
+	publisher := o.publish("")
+	const first, frames = 0x00fffff0, 300 // across the extended timestamp
+	send(t, publisher, first, frames)
+	next := uint32(0)
+	for got := 0; next != first+frames*23; {
+		m, err := player.ReadMedia()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Type != rtmp.TypeAudio || bytes.Equal(m.Payload, aacHeader) {
+			continue
+		}
+		if got++; got == 1 {
+			next = m.Timestamp // it may have begun to wait too late for the first
+		}
+		if m.Timestamp != next || !bytes.Equal(m.Payload, aacFrame) {
+			t.Fatalf("a frame at %d with %d bytes, want %d", m.Timestamp, len(m.Payload), next)
+		}
+		next += 23
+	}
+	o.hub.Close()
+	if _, err := player.ReadMedia(); !errors.Is(err, io.EOF) {
+		t.Errorf("at the end of the stream: %v, want EOF", err)
+	}
+}
+
+func TestFramesOfEverySizeArriveWhole(t *testing.T) {
+	o := start(t, nil)
+	publisher := o.publish("")
+	if err := publisher.WriteMedia(rtmp.TypeAudio, 0, aacHeader); err != nil {
+		t.Fatal(err)
+	}
+	player := o.dial("")
+	if err := player.Play(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	sizes := []int{3, 65535, 65536, 65537, 131072, 200_000, 65536, 65536, 4, 1_000_000}
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		for i := range 60 {
+			payload := append([]byte{0xaf, 1}, bytes.Repeat([]byte{byte(i)}, sizes[i%len(sizes)])...)
+			if err := publisher.WriteMedia(rtmp.TypeAudio, uint32(i)*100, payload); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	defer writing.Wait()
+	for {
+		m, err := player.ReadMedia()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Type != rtmp.TypeAudio || bytes.Equal(m.Payload, aacHeader) {
+			continue
+		}
+		i := int(m.Timestamp / 100)
+		if want := append([]byte{0xaf, 1}, bytes.Repeat([]byte{byte(i)}, sizes[i%len(sizes)])...); !bytes.Equal(m.Payload, want) {
+			t.Fatalf("frame %d has %d bytes, want %d", i, len(m.Payload), len(want))
+		}
+		if i == 59 {
+			return
+		}
+	}
+}
+
+func TestARefusalSaysWhy(t *testing.T) {
+	o := start(t, func(c *Config, _ *remux.Config) {
+		c.MayPublish = func(Request) Decision { return Decision{Reason: "set auth.publish to open this server"} }
+	})
+	c := o.dial("?token=secret")
+	err := c.Publish(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "set auth.publish") || strings.Contains(err.Error(), "secret") {
+		t.Errorf("refused with %v", err)
+	}
+	if n := o.server.Refusals()["not-allowed"]; n != 1 {
+		t.Errorf("%d refusals counted", n)
+	}
+}
+
+func TestABadNameIsRefused(t *testing.T) {
+	o := start(t, nil)
+	o.url = strings.TrimSuffix(o.url, "test") + ".hidden"
+	if err := o.dial("").Publish(t.Context()); err == nil || !strings.Contains(err.Error(), "BadName") {
+		t.Errorf("refused with %v", err)
+	}
+}
+
+func TestAReconnectingPublisherTakesItsStreamOver(t *testing.T) {
+	o := start(t, nil)
+	first := o.publish("?key=a")
+	send(t, first, 0, 1)
+	second := o.publish("?key=a")
+	o.wantEnd(remux.EndTakenOver)
+	send(t, second, 0, 1)
+	if err := o.dial("?key=b").Publish(t.Context()); err == nil {
+		t.Error("another credential took the stream over")
+	}
+	if generation := o.hub.Stream("live/test").Info().Generation; generation != 2 {
+		t.Errorf("generation %d", generation)
+	}
+}
+
+func TestAStreamMayBeKeptFromASecondPublisher(t *testing.T) {
+	o := start(t, func(_ *Config, h *remux.Config) { h.Conflict = remux.Reject })
+	o.publish("")
+	if err := o.dial("").Publish(t.Context()); err == nil || !strings.Contains(err.Error(), "published by somebody else") {
+		t.Errorf("refused with %v", err)
+	}
+}
+
+func TestHundredsOfTakeoversLeaveNothingBehind(t *testing.T) {
+	o := start(t, nil)
+	for range 300 {
+		c := o.publish("")
+		send(t, c, 0, 2)
+	}
+	for range 299 {
+		o.wantEnd(remux.EndTakenOver)
+	}
+	if generation := o.hub.Stream("live/test").Info().Generation; generation != 300 {
+		t.Errorf("generation %d", generation)
+	}
+	// goleak, in TestMain, sees to the goroutines.
+}
+
+func TestAPublicationEndsOnceHoweverItEnds(t *testing.T) {
+	o := start(t, nil)
+	t.Run("unpublished", func(t *testing.T) {
+		c := o.publish("")
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		o.wantEnd(remux.EndUnpublished)
+	})
+	t.Run("ended by the operator", func(t *testing.T) {
+		c := o.publish("")
+		o.hub.Stream("live/test").EndPublication(remux.EndKicked)
+		o.wantEnd(remux.EndKicked)
+		if err := untilError(c); err == nil {
+			t.Error("the connection goes on")
+		}
+	})
+	select {
+	case reason := <-o.ended:
+		t.Errorf("another end: %s", reason)
+	default:
+	}
+}
+
+// untilError publishes until it fails, for as long as an end may take to be noticed.
+func untilError(c *rtmp.Client) error {
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+		if err := c.WriteMedia(rtmp.TypeAudio, 0, aacFrame); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestASilentPublicationEnds(t *testing.T) {
+	o := start(t, func(c *Config, _ *remux.Config) { c.MediaTimeout = 300 * time.Millisecond })
+	c := o.publish("")
+	send(t, c, 0, 1)
+	o.wantEnd(remux.EndSilent)
+}
+
+func TestConnectionsAreLimited(t *testing.T) {
+	o := start(t, func(c *Config, _ *remux.Config) { c.MaxConnectionsPerIP = 2 })
+	o.publish("")
+	o.dial("")
+	if _, err := rtmp.Dial(t.Context(), o.url, rtmp.ClientConfig{}); err == nil {
+		t.Error("a third connection was let in")
+	}
+	if n := o.server.Refusals()["too-many-connections-from-address"]; n == 0 {
+		t.Error("not counted")
+	}
+}
