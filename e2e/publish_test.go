@@ -7,7 +7,7 @@ import (
 )
 
 // pushLimit bounds a push beyond the length of what is pushed.
-const pushLimit = 20 * time.Second
+const pushLimit = 45 * time.Second
 
 // ffmpegPush pushes an FLV file in real time with ffmpeg and returns when ffmpeg
 // has said goodbye. ffmpeg must not have complained.
