@@ -81,9 +81,16 @@ type Server struct {
 	// mu guards all below.
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
-	conns     map[net.Conn]netip.Addr
+	conns     map[net.Conn]*connection
 	perIP     map[netip.Addr]int
 	closed    bool
+}
+
+// connection is what the server knows of a connection.
+type connection struct {
+	ip netip.Addr
+	// playing: its session plays a stream, and ends when that does.
+	playing atomic.Bool
 }
 
 // NewServer returns a server that listens nowhere yet.
@@ -97,7 +104,7 @@ func NewServer(config Config) *Server {
 	s := &Server{
 		config:    config,
 		listeners: make(map[net.Listener]struct{}),
-		conns:     make(map[net.Conn]netip.Addr),
+		conns:     make(map[net.Conn]*connection),
 		perIP:     make(map[netip.Addr]int),
 	}
 	s.logs.Make = func(f playFormat) *bytelog.Log {
@@ -137,62 +144,83 @@ func (s *Server) Serve(l net.Listener) error {
 			}
 			return err
 		}
-		if !s.admit(nc) {
+		c := s.admit(nc)
+		if c == nil {
 			_ = nc.Close()
 			continue
 		}
 		s.sessions.Go(func() {
 			defer s.release(nc)
-			s.serve(nc)
+			s.serve(nc, c)
 		})
 	}
 }
 
-// admit counts a connection in, unless a limit is reached.
-func (s *Server) admit(nc net.Conn) bool {
+// admit counts a connection in; it returns nil if a limit is reached.
+func (s *Server) admit(nc net.Conn) *connection {
 	ip := addrPort(nc.RemoteAddr()).Addr()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.closed:
-		return false
+		return nil
 	case s.config.MaxConnections > 0 && len(s.conns) >= s.config.MaxConnections:
 		s.refusals.count("too-many-connections")
-		return false
+		return nil
 	case s.config.MaxConnectionsPerIP > 0 && s.perIP[ip] >= s.config.MaxConnectionsPerIP:
 		s.refusals.count("too-many-connections-from-address")
-		return false
+		return nil
 	}
-	s.conns[nc] = ip
+	c := &connection{ip: ip}
+	s.conns[nc] = c
 	s.perIP[ip]++
-	return true
+	return c
 }
 
 func (s *Server) release(nc net.Conn) {
 	_ = nc.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ip := s.conns[nc]
+	ip := s.conns[nc].ip
 	delete(s.conns, nc)
 	if s.perIP[ip]--; s.perIP[ip] <= 0 {
 		delete(s.perIP, ip)
 	}
 }
 
-// Close stops accepting and ends all sessions. Publications end with what they have sent.
-// It returns when all sessions have ended.
-func (s *Server) Close(_ context.Context) {
+// Drain stops accepting and ends all publications, with what they have sent. Players go on.
+func (s *Server) Drain() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.closed = true
 	for l := range s.listeners {
 		_ = l.Close()
 	}
+	for nc, c := range s.conns {
+		if !c.playing.Load() {
+			_ = nc.Close()
+		}
+	}
+}
+
+// Close drains, waits until the players have been sent what is left, and cuts them off when
+// ctx ends. The hub must have been closed before, or the players stay. It returns when all
+// sessions have ended.
+func (s *Server) Close(ctx context.Context) {
+	s.Drain()
+	defer context.AfterFunc(ctx, s.cut)()
+	s.sessions.Wait()
+	s.cancel()
+}
+
+// cut ends all sessions now.
+func (s *Server) cut() {
+	s.cancel()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for nc := range s.conns {
 		_ = nc.Close()
 	}
-	s.mu.Unlock()
-	s.cancel()
-	s.sessions.Wait()
 }
 
 func (s *Server) stopping() bool {

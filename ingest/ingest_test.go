@@ -58,8 +58,11 @@ func start(t *testing.T, change func(*Config, *remux.Config)) *origin {
 		}
 	})
 	t.Cleanup(func() {
-		o.server.Close(context.Background())
+		o.server.Drain()
 		o.hub.Close()
+		now, cancel := context.WithCancel(context.Background())
+		cancel()
+		o.server.Close(now)
 		serving.Wait()
 	})
 	return o
@@ -284,6 +287,30 @@ func TestASilentPublicationEnds(t *testing.T) {
 	c := o.publish("")
 	send(t, c, 0, 1)
 	o.wantEnd(remux.EndSilent)
+}
+
+func TestAServerThatStopsEndsPlayersCleanly(t *testing.T) {
+	o := start(t, nil)
+	publisher := o.publish("")
+	send(t, publisher, 0, 100)
+	player := o.dial("")
+	if err := player.Play(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := player.ReadMedia(); err != nil {
+		t.Fatal(err)
+	}
+	o.server.Drain()
+	o.wantEnd(remux.EndShutdown)
+	o.hub.Close()
+	var err error
+	for err == nil {
+		_, err = player.ReadMedia()
+	}
+	if !errors.Is(err, io.EOF) {
+		t.Errorf("the player ended with %v, want EOF", err)
+	}
+	o.server.Close(t.Context())
 }
 
 func TestConnectionsAreLimited(t *testing.T) {

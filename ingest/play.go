@@ -25,6 +25,7 @@ func (se *session) play(r *rtmp.PlayRequest) error {
 	if err := se.conn.AcceptPlay(r); err != nil {
 		return err
 	}
+	se.entry.playing.Store(true)
 	ctx, cancel := context.WithCancel(se.server.ctx)
 	p := &player{cancel: cancel}
 	se.players[r.StreamID] = p
@@ -62,6 +63,9 @@ func (se *session) send(ctx context.Context, id uint32, name remux.StreamName) {
 		return
 	}
 	_ = se.conn.EndPlay(id, "the stream has ended") // a player that has gone need not know
+	if s.stopping() {
+		_ = se.conn.Close()
+	}
 }
 
 // endPlayer ends a playback and waits for its goroutine.
@@ -71,6 +75,7 @@ func (se *session) endPlayer(id uint32) {
 		return
 	}
 	delete(se.players, id)
+	se.entry.playing.Store(len(se.players) > 0)
 	p.cancel()
 	p.done.Wait()
 }

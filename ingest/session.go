@@ -16,6 +16,7 @@ import (
 type session struct {
 	server *Server
 	nc     net.Conn
+	entry  *connection
 	conn   *rtmp.ServerConn
 	log    *slog.Logger
 	// publications and players are those in progress, by message stream.
@@ -32,10 +33,11 @@ type publication struct {
 }
 
 // serve runs a session to its end.
-func (s *Server) serve(nc net.Conn) {
+func (s *Server) serve(nc net.Conn, entry *connection) {
 	se := &session{
 		server:       s,
 		nc:           nc,
+		entry:        entry,
 		conn:         rtmp.NewServerConn(nc, s.rtmpConfig()),
 		log:          s.config.Logger.With("remote", nc.RemoteAddr().String()),
 		publications: make(map[uint32]*publication),

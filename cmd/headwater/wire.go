@@ -282,8 +282,9 @@ func (s *server) drain() {
 	if s.hls != nil {
 		s.hls.Stop()
 	}
-	s.ingest.Close(ctx)
+	s.ingest.Drain()
 	s.hub.Close()
+	s.ingest.Close(ctx)
 	if s.flv != nil {
 		s.flv.Close(ctx)
 	}
