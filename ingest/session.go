@@ -38,11 +38,11 @@ func (s *Server) serve(nc net.Conn, entry *connection) {
 		server:       s,
 		nc:           nc,
 		entry:        entry,
-		conn:         rtmp.NewServerConn(nc, s.rtmpConfig()),
 		log:          s.config.Logger.With("remote", nc.RemoteAddr().String()),
 		publications: make(map[uint32]*publication),
 		players:      make(map[uint32]*player),
 	}
+	se.conn = rtmp.NewServerConn(&pacedConn{Conn: nc, resting: se.unwatched}, s.rtmpConfig())
 	defer func() { _ = se.conn.Close() }()
 	err := se.run()
 	for id := range se.publications {
@@ -52,6 +52,19 @@ func (s *Server) serve(nc net.Conn, entry *connection) {
 		se.endPlayer(id)
 	}
 	se.report(err)
+}
+
+// unwatched reports whether all this connection does is publish what nobody watches live.
+func (se *session) unwatched() bool {
+	if len(se.publications) == 0 {
+		return false
+	}
+	for _, p := range se.publications {
+		if p.Viewers() > 0 {
+			return false
+		}
+	}
+	return len(se.players) == 0
 }
 
 // report says and counts why a session ended.

@@ -66,6 +66,9 @@ type Message struct {
 // Generation counts the publications of a stream from 1.
 func (p *Publication) Generation() uint64 { return p.generation }
 
+// Viewers returns the number of viewers that read the stream as it comes.
+func (p *Publication) Viewers() int { return p.stream.Viewers() }
+
 // Done is closed when the publication has ended, for whatever reason.
 func (p *Publication) Done() <-chan struct{} { return p.done }
 

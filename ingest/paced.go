@@ -1,0 +1,47 @@
+package ingest
+
+import (
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// restTime is how long a publisher's connection rests between two reads while nobody watches the
+// stream as it comes. An encoder sends some seventy messages a second, and to wake up for each
+// costs more than all that is done with it; HLS notices nothing of 40 ms, and its first playlist
+// may be five times as late. The socket's buffer takes what comes meanwhile.
+const restTime = 40 * time.Millisecond
+
+// pacedConn is a connection that rests before it is read again when the last read has emptied
+// it and resting says so.
+type pacedConn struct {
+	net.Conn
+	resting func() bool
+	// emptied: the last read got less than it had room for. Of the reading goroutine.
+	emptied bool
+	closed  atomic.Bool
+}
+
+// Read implements net.Conn.
+func (c *pacedConn) Read(p []byte) (int, error) {
+	if c.emptied && c.resting() && !c.closed.Load() {
+		time.Sleep(restTime)
+	}
+	n, err := c.Conn.Read(p)
+	c.emptied = n < len(p)
+	return n, err
+}
+
+// Close implements net.Conn.
+func (c *pacedConn) Close() error {
+	c.closed.Store(true)
+	return c.Conn.Close()
+}
+
+// CloseWrite ends our direction, where the connection can do that.
+func (c *pacedConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
