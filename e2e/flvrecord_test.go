@@ -158,8 +158,11 @@ func checkFLV(file []byte, wantVideo, wantAudio bool) []string {
 	if flags != want {
 		faults = append(faults, fmt.Sprintf("header flags are %#02x, not %#02x", flags, want))
 	}
-	if len(tags) == 0 || tags[0].kind != tagScript {
+	switch {
+	case len(tags) == 0 || tags[0].kind != tagScript:
 		faults = append(faults, "the first tag is not onMetaData")
+	case bytes.Contains(tags[0].body, []byte("duration")):
+		faults = append(faults, "the metadata of a live stream names a duration")
 	}
 	configured := map[int]bool{}
 	var last uint32
