@@ -1,12 +1,14 @@
 package rtmp
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"runtime"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -89,8 +91,9 @@ var chunkReaders = []struct {
 		}
 	}},
 	{"go-rtmp", func(src io.Reader, chunkSize int) func() error {
+		buffered := bufio.NewReaderSize(src, 4<<10) // as its connections have it
 		return func() error {
-			c := rtmp.NewChunkStreamer(src, io.Discard, nil) // a fresh one: it cannot send acknowledgements
+			c := rtmp.NewChunkStreamer(buffered, io.Discard, nil) // a fresh one: it cannot send acknowledgements
 			defer c.Close()
 			if err := c.PeerState().SetChunkSize(uint32(chunkSize)); err != nil {
 				return err
@@ -194,6 +197,54 @@ func BenchmarkChunkReader(b *testing.B) {
 			b.ReportMetric(0, "ns/op")
 		})
 	}
+}
+
+// BenchmarkChunkReaderSocket compares the readers on TCP connections, where the
+// number of reads counts too. The CPU time is that of the reading thread alone,
+// system calls included, without the writer and the collector.
+func BenchmarkChunkReaderSocket(b *testing.B) {
+	for _, chunkSize := range []int{128, 4096, 60000} {
+		b.Run(fmt.Sprint(chunkSize), func(b *testing.B) {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			chunks := benchChunks(chunkSize)
+			reads := make([]func() error, len(chunkReaders))
+			for i, r := range chunkReaders {
+				client, server := tcpPair(b)
+				var writer sync.WaitGroup
+				writer.Go(func() {
+					_, _ = io.Copy(client, onlyReader{&looped{b: chunks}}) // until the server's end is closed
+				})
+				defer func() { _ = server.Close(); writer.Wait() }()
+				reads[i] = r.make(server, chunkSize)
+			}
+			spent := make([]time.Duration, len(chunkReaders))
+			for b.Loop() {
+				for i, read := range reads {
+					start := threadTime()
+					if err := read(); err != nil {
+						b.Fatal(chunkReaders[i].name, err)
+					}
+					spent[i] += threadTime() - start
+				}
+			}
+			for i, r := range chunkReaders {
+				b.ReportMetric(float64(len(chunks)*benchRounds*b.N)/1e6/spent[i].Seconds(), r.name+"-MB/cpu-s")
+			}
+			b.ReportMetric(min(spent[1], spent[2]).Seconds()/spent[0].Seconds(), "x-the-better")
+			b.ReportMetric(spent[3].Seconds()/spent[0].Seconds(), "x-bare-copy")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// threadTime returns the CPU time that the calling thread has used.
+func threadTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_THREAD, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func TestReadingMediaAllocatesOnlySlabs(t *testing.T) {
