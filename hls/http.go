@@ -1,7 +1,6 @@
 package hls
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/headwater-live/headwater/hls/m3u8"
 	"github.com/headwater-live/headwater/remux"
 )
 
@@ -74,7 +72,7 @@ func (c *Channel) serveSegment(w http.ResponseWriter, r *http.Request, sequence 
 	h := w.Header()
 	if kept := c.memory(sequence); kept != nil {
 		c.segmentHeaders(h, sequence)
-		http.ServeContent(w, r, "", kept.date, bytes.NewReader(bytes.Join(kept.data.parts, nil)))
+		http.ServeContent(w, r, "", kept.date, kept.data.reader())
 		return
 	}
 	blob, err := c.server.config.Storage.Open(c.blobName(s))
@@ -109,67 +107,6 @@ func segmentCacheControl(maxAge time.Duration) string {
 		maxAge = 365 * 24 * time.Hour
 	}
 	return fmt.Sprintf("public, max-age=%d, immutable", int(maxAge/time.Second))
-}
-
-// serve answers a request for a playlist from the rendered bytes.
-func (d *document) serve(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	body, etag, length := d.body, d.etag, d.length
-	h["Vary"] = append(h["Vary"], "Accept-Encoding")
-	if acceptsGzip(r.Header["Accept-Encoding"]) && r.Header.Get("Range") == "" {
-		body, etag, length = d.gzip, d.gzipETag, d.gzipLength
-		h["Content-Encoding"] = []string{"gzip"}
-	}
-	h["Content-Type"] = []string{m3u8.ContentType}
-	h["Cache-Control"] = []string{d.cacheControl}
-	h["Etag"] = []string{etag}
-	h["Last-Modified"] = []string{d.lastModified}
-	if conditional(r) {
-		http.ServeContent(w, r, "", d.modified, bytes.NewReader(body))
-		return
-	}
-	h["Content-Length"] = []string{length}
-	w.WriteHeader(http.StatusOK)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(body) // the client has gone: nothing is left to do
-	}
-}
-
-// conditional reports whether a request asks for less than the whole body.
-func conditional(r *http.Request) bool {
-	for _, name := range [...]string{"If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "If-Range", "Range"} {
-		if _, ok := r.Header[name]; ok {
-			return true
-		}
-	}
-	return false
-}
-
-// acceptsGzip reads Accept-Encoding (RFC 9110, 12.5.3): gzip, or *, without q=0.
-func acceptsGzip(values []string) bool {
-	star := false
-	for _, value := range values {
-		for item := range strings.SplitSeq(value, ",") {
-			coding, params, _ := strings.Cut(item, ";")
-			refused := zeroQuality(params)
-			switch strings.ToLower(strings.TrimSpace(coding)) {
-			case "gzip", "x-gzip":
-				return !refused
-			case "*":
-				star = !refused
-			}
-		}
-	}
-	return star
-}
-
-func zeroQuality(params string) bool {
-	q, ok := strings.CutPrefix(strings.ToLower(strings.TrimSpace(params)), "q=")
-	if !ok {
-		return false
-	}
-	v, err := strconv.ParseFloat(strings.TrimSpace(q), 64)
-	return err == nil && v == 0
 }
 
 func notFound(w http.ResponseWriter) {

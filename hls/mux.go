@@ -13,6 +13,7 @@ import (
 type muxer struct {
 	ts       *mpegts.Muxer
 	gatherer *mpegts.AudioGatherer
+	gathered ticks  // time of the first frame in it, maxTicks if it is empty
 	sets     []byte // SPS and PPS in Annex B, which precede each IDR
 	// lengthSize is the size of NALU lengths in access units.
 	lengthSize int
@@ -35,12 +36,12 @@ func (m *muxer) configure(video *h264.Config, audio *aac.Config) {
 	} else {
 		m.ts.SetTracks(videoType, audioType)
 	}
-	m.gatherer = mpegts.NewAudioGatherer(gather)
+	m.gatherer, m.gathered = mpegts.NewAudioGatherer(gather), maxTicks
 }
 
 // append calls write with room in the open segment's slabs for size bytes, or with scratch
 // memory that is copied there.
-func (c *Channel) append(size int, write func(dst []byte) []byte) {
+func (c *segmenter) append(size int, write func(dst []byte) []byte) {
 	data := &c.open.data
 	if tail := data.tail(size); tail != nil {
 		data.extend(len(write(tail)))
@@ -55,12 +56,16 @@ func (c *Channel) append(size int, write func(dst []byte) []byte) {
 // scratchPool is shared by all channels: only keyframes need it, one at a time.
 var scratchPool = sync.Pool{New: func() any { return new([]byte) }}
 
-func (c *Channel) writeTables() {
+func (c *segmenter) writeTables() {
 	c.append(2*mpegts.PacketSize, c.mux.ts.AppendTables)
 }
 
-// muxVideo writes an access unit.
-func (c *Channel) muxVideo(pkt *remux.Packet, at ticks) {
+// muxVideo writes an access unit. Gathered audio that would be late after it goes
+// first.
+func (c *segmenter) muxVideo(pkt *remux.Packet, at ticks) {
+	if at-c.mux.gathered >= mpegts.GatherWithVideo {
+		c.flushMux()
+	}
 	u := mpegts.VideoUnit{
 		DTS:           int64(at),
 		PTS:           int64(at) + int64(pkt.Composition)*perMillisecond,
@@ -73,69 +78,29 @@ func (c *Channel) muxVideo(pkt *remux.Packet, at ticks) {
 }
 
 // muxAudio writes an audio frame, or gathers it for the next PES packet.
-func (c *Channel) muxAudio(pkt *remux.Packet) {
+func (c *segmenter) muxAudio(pkt *remux.Packet) {
 	frame := pkt.Body()
 	header, err := c.audio.AppendADTSHeader(c.mux.header[:0], len(frame))
 	if err != nil {
-		return // no ADTS header can say it: the frame is larger than AAC allows
+		c.left(1) // no ADTS header can say it: the frame is larger than AAC allows
+		return
 	}
 	c.mux.header = header
-	at := int64(c.clock.next(pkt.DTS))
-	if c.mux.gatherer.Full(at, len(header)+len(frame)) {
+	at, duration := c.clock.next(pkt.DTS), c.clock.duration()
+	if c.mux.gatherer.Full(int64(at), len(header)+len(frame)) {
 		c.flushMux()
 	}
-	c.mux.gatherer.Add(at, int64(c.clock.duration()), header, frame)
+	c.mux.gathered = min(c.mux.gathered, at)
+	c.mux.gatherer.Add(int64(at), int64(duration), header, frame)
+	c.cutter.wroteAudio(at, duration)
 }
 
 // flushMux writes the audio that is gathered.
-func (c *Channel) flushMux() {
+func (c *segmenter) flushMux() {
 	u := c.mux.gatherer.Take()
+	c.mux.gathered = maxTicks
 	if len(u.Frames) == 0 {
 		return
 	}
 	c.append(c.mux.ts.AudioSize(u), func(dst []byte) []byte { return c.mux.ts.AppendAudio(dst, u) })
-}
-
-// describe returns what the multivariant playlist says of the open tracks.
-func (c *Channel) describe() description {
-	var d description
-	if c.video != nil {
-		d.codecs = c.video.CodecString()
-		d.width, d.height = c.video.Width, c.video.Height
-		d.frameRate = c.meter.rate(c.video.FPS)
-	}
-	if c.audio != nil {
-		if d.codecs != "" {
-			d.codecs += ","
-		}
-		d.codecs += c.audio.CodecString()
-	}
-	return d
-}
-
-// frameRate measures frames per second from timestamps.
-type frameRate struct {
-	first, last int64 // ms
-	frames      int
-}
-
-func (f *frameRate) add(dts int64) {
-	if f.frames == 0 {
-		f.first = dts
-	}
-	f.last = dts
-	f.frames++
-}
-
-// rate returns the measured rate, or the stated one if the two agree to 2%: it is the
-// exact one then, and does not change from segment to segment.
-func (f *frameRate) rate(stated float64) float64 {
-	if f.frames < 2 || f.last <= f.first {
-		return stated
-	}
-	measured := float64(f.frames-1) * 1000 / float64(f.last-f.first)
-	if stated > measured*0.98 && stated < measured*1.02 {
-		return stated
-	}
-	return measured
 }

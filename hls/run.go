@@ -9,15 +9,21 @@ import (
 
 // newChannel returns a channel whose run has to be called.
 func newChannel(s *Server, name remux.StreamName, incarnation string) *Channel {
-	return &Channel{
+	c := &Channel{
 		server:      s,
 		name:        name,
 		incarnation: incarnation,
 		log:         s.config.Logger.With("stream", string(name)),
-		cutter:      cutter{segment: ticks(s.config.Segment * perSecond / time.Second)},
-		clock:       newAudioClock(),
 		wake:        make(chan struct{}, 1),
 	}
+	c.segmenter = segmenter{
+		now:    s.config.Now,
+		emit:   c.handOver,
+		left:   func(frames int) { s.metrics.FramesLeftOut.Add(uint64(frames)) },
+		cutter: cutter{segment: ticks(s.config.Segment * perSecond / time.Second)},
+		clock:  newAudioClock(),
+	}
+	return c
 }
 
 // run stores and lists the segments that the cutter hands over, until the channel

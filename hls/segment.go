@@ -28,10 +28,3 @@ type segment struct {
 
 // uri is the segment's URI, relative to the media playlist.
 func (s *segment) uri() string { return strconv.FormatUint(s.sequence, 10) + segmentSuffix }
-
-// description is what the multivariant playlist says of the tracks.
-type description struct {
-	codecs        string
-	width, height int
-	frameRate     float64
-}

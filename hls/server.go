@@ -41,8 +41,10 @@ type Config struct {
 	Window int
 	// SegmentMaxAge is how long caches may keep a segment.
 	SegmentMaxAge time.Duration
-	Storage       Storage
-	Logger        *slog.Logger
+	// Grace is how long a stream that was restored waits for a publisher.
+	Grace   time.Duration
+	Storage Storage
+	Logger  *slog.Logger
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -54,6 +56,9 @@ type Metrics struct {
 	SegmentsLost atomic.Uint64
 	// StorageErrors counts failed writes; the segment is served from memory.
 	StorageErrors atomic.Uint64
+	// FramesLeftOut counts audio frames that no segment could take: sound before the
+	// first picture, and frames larger than MPEG-TS allows.
+	FramesLeftOut atomic.Uint64
 }
 
 // Server makes a channel for each stream and answers requests for all of them. It

@@ -1,6 +1,10 @@
 package hls
 
-import "sync"
+import (
+	"errors"
+	"io"
+	"sync"
+)
 
 // slabSize is a multiple of the 188 bytes of a transport packet, near 128 KiB: few
 // enough pieces for one writev, small enough that an open segment of a small stream
@@ -63,4 +67,42 @@ func (s *slabs) release() {
 		slabPool.Put((*[slabSize]byte)(p[:slabSize]))
 	}
 	s.parts, s.size = nil, 0
+}
+
+// reader reads the bytes from their beginning. The slabs must not be released while
+// it is in use.
+func (s *slabs) reader() io.ReadSeeker { return &slabReader{slabs: s} }
+
+type slabReader struct {
+	slabs *slabs
+	at    int64
+}
+
+// Read implements io.Reader.
+func (r *slabReader) Read(b []byte) (int, error) {
+	at := r.at
+	for _, part := range r.slabs.parts {
+		if at < int64(len(part)) {
+			n := copy(b, part[at:])
+			r.at += int64(n)
+			return n, nil
+		}
+		at -= int64(len(part))
+	}
+	return 0, io.EOF
+}
+
+// Seek implements io.Seeker.
+func (r *slabReader) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += r.at
+	case io.SeekEnd:
+		offset += int64(r.slabs.size)
+	}
+	if offset < 0 {
+		return 0, errors.New("seek before the beginning of a segment")
+	}
+	r.at = offset
+	return offset, nil
 }
