@@ -31,9 +31,6 @@ func (w *window) add(s *segment, size int, now time.Time) {
 	w.dependent = w.dependent || !s.independent
 	w.bandwidth.add(s, w.target)
 	total := w.length()
-	for _, l := range w.listed {
-		l.longest = max(l.longest, total)
-	}
 	for len(w.listed) > size {
 		head := w.listed[0]
 		if total-head.duration.duration() < minWindow*w.target {
@@ -46,6 +43,9 @@ func (w *window) add(s *segment, size int, now time.Time) {
 			w.discontinuities++
 		}
 		w.retire(head, now)
+	}
+	for _, l := range w.listed {
+		l.longest = max(l.longest, total)
 	}
 }
 
