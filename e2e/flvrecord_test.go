@@ -140,6 +140,11 @@ func parseFLV(file []byte) (tags []flvTag, flags byte, err error) {
 	return tags, flags, nil
 }
 
+// interleave is how far the tracks may be out of order against each other. A
+// publisher may cut a large picture into chunks and send sound in between, which
+// then arrives first although it is later. Within a track nothing goes back.
+const interleave = 100 * time.Millisecond
+
 // checkFLV lists what is wrong with a viewer's stream by the rules of HTTP-FLV:
 // what it begins with, and that its times never go back.
 func checkFLV(file []byte, wantVideo, wantAudio bool) []string {
@@ -165,12 +170,18 @@ func checkFLV(file []byte, wantVideo, wantAudio bool) []string {
 		faults = append(faults, "the metadata of a live stream names a duration")
 	}
 	configured := map[int]bool{}
-	var last uint32
+	last := map[int]uint32{} // the time of each type's last tag
 	for i, tag := range tags {
-		if tag.time < last {
-			faults = append(faults, fmt.Sprintf("tag %d: time goes back from %v to %v", i, milli(last), milli(tag.time)))
+		for kind, before := range last {
+			slack := interleave
+			if kind == tag.kind || kind == tagScript {
+				slack = 0
+			}
+			if milli(before)-milli(tag.time) > slack {
+				faults = append(faults, fmt.Sprintf("tag %d: time goes back from %v to %v", i, milli(before), milli(tag.time)))
+			}
 		}
-		last = tag.time
+		last[tag.kind] = tag.time
 		if tag.config() {
 			configured[tag.kind] = true
 		}

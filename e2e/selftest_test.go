@@ -128,13 +128,21 @@ func TestFLVCheckFindsDamage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// ffmpeg dates its end-of-sequence tag, the last one, before the last audio.
+	// ffmpeg dates its end-of-sequence tag, the last one, more than 100 ms before the last audio.
 	const endOfSequence = 11 + 5 + 4
 	recorded := file[:len(file)-endOfSequence]
 	file = bytes.ReplaceAll(recorded, []byte("duration"), []byte("_uration"))
 	report(t, "the fixture as if it were live", checkFLV(file, true, true))
+	tags, _, err := parseFLV(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	backwards := slices.Clone(file)
+	at := len(file) - len(tags[len(tags)-1].body) - 4 - 11 // the last tag's header
+	clear(backwards[at+4 : at+7])                          // its time
 	for what, damaged := range map[string][]byte{
 		"a duration":        recorded,
+		"a time of 0":       backwards,
 		"a cut tag":         file[:len(file)-5],
 		"no header":         file[1:],
 		"a size off by one": slices.Concat(file[:16], []byte{file[16] + 1}, file[17:]),
