@@ -172,6 +172,9 @@ func checkFLV(file []byte, wantVideo, wantAudio bool) []string {
 	configured := map[int]bool{}
 	last := map[int]uint32{} // the time of each type's last tag
 	for i, tag := range tags {
+		if len(faults) >= maxFaults {
+			return append(faults, "…")
+		}
 		for kind, before := range last {
 			slack := interleave
 			if kind == tag.kind || kind == tagScript {
