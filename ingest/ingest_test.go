@@ -297,8 +297,12 @@ func TestAServerThatStopsEndsPlayersCleanly(t *testing.T) {
 	if err := player.Play(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := player.ReadMedia(); err != nil {
-		t.Fatal(err)
+	for playing := false; !playing; {
+		m, err := player.ReadMedia()
+		if err != nil {
+			t.Fatal(err)
+		}
+		playing = m.Type == rtmp.TypeAudio
 	}
 	o.server.Drain()
 	o.wantEnd(remux.EndShutdown)
@@ -309,6 +313,21 @@ func TestAServerThatStopsEndsPlayersCleanly(t *testing.T) {
 	}
 	if !errors.Is(err, io.EOF) {
 		t.Errorf("the player ended with %v, want EOF", err)
+	}
+	o.server.Close(t.Context())
+}
+
+func TestAServerThatStopsEndsWaitingPlayers(t *testing.T) {
+	o := start(t, func(c *Config, _ *remux.Config) { c.Wait = time.Hour })
+	player := o.dial("")
+	if err := player.Play(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	o.server.Drain()
+	o.hub.Close()
+	var err error
+	for err == nil {
+		_, err = player.ReadMedia()
 	}
 	o.server.Close(t.Context())
 }

@@ -43,8 +43,8 @@ func (se *session) send(ctx context.Context, id uint32, name remux.StreamName) {
 		if ctx.Err() == nil {
 			s.refusals.count("play-not-found")
 			_ = se.conn.SendStatus(id, rtmp.CodePlayStreamNotFound, "no such stream, or it has not begun")
-			_ = se.conn.Close()
 		}
+		_ = se.conn.Close() // so that reading ends too
 		return
 	}
 	defer found.Leave()

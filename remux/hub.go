@@ -67,15 +67,13 @@ type Hub struct {
 	// the other way round.
 	mu      sync.Mutex
 	streams map[StreamName]*Stream
-	// arrivals wait for a stream to be made; each channel is closed once.
-	arrivals map[StreamName]*arrival
+	// arrivals wait for a stream to be made.
+	arrivals map[StreamName]map[*arrival]struct{}
 	closed   bool
 }
 
-type arrival struct {
-	made    chan struct{}
-	waiting int
-}
+// arrival is somebody who waits for a stream.
+type arrival struct{ made func(*Stream) }
 
 // NewHub returns an empty hub.
 func NewHub(config Config) *Hub {
@@ -83,7 +81,7 @@ func NewHub(config Config) *Hub {
 		config:   config,
 		now:      config.Now,
 		streams:  make(map[StreamName]*Stream),
-		arrivals: make(map[StreamName]*arrival),
+		arrivals: make(map[StreamName]map[*arrival]struct{}),
 	}
 	if h.now == nil {
 		h.now = time.Now
@@ -140,10 +138,10 @@ func (h *Hub) newStream(name StreamName) *Stream {
 		s.sinks = append(s.sinks, factory.NewSink(name))
 	}
 	h.streams[name] = s
-	if a := h.arrivals[name]; a != nil {
-		close(a.made)
-		delete(h.arrivals, name)
+	for a := range h.arrivals[name] {
+		a.made(s)
 	}
+	delete(h.arrivals, name)
 	return s
 }
 
@@ -154,27 +152,33 @@ func (h *Hub) Stream(name StreamName) *Stream {
 	return h.streams[name]
 }
 
-// Await returns the stream of that name if it exists. Otherwise made is closed as
-// soon as somebody publishes it; the caller calls cancel when it waits no more.
-func (h *Hub) Await(name StreamName) (s *Stream, made <-chan struct{}, cancel func()) {
+// Expect returns the stream of that name if it exists. Otherwise made is called, once, when
+// somebody publishes it: before its first packet, so who attaches a sink then misses nothing.
+// When the hub is closed it is called with nil. It must not block or call the hub. The caller
+// calls cancel when it waits no more.
+func (h *Hub) Expect(name StreamName, made func(*Stream)) (s *Stream, cancel func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if s := h.streams[name]; s != nil {
-		return s, nil, func() {}
+		return s, func() {}
 	}
-	a := h.arrivals[name]
-	if a == nil {
-		a = &arrival{made: make(chan struct{})}
-		h.arrivals[name] = a
+	if h.closed {
+		made(nil)
+		return nil, func() {}
 	}
-	a.waiting++
-	return nil, a.made, sync.OnceFunc(func() {
+	a := &arrival{made: made}
+	if h.arrivals[name] == nil {
+		h.arrivals[name] = make(map[*arrival]struct{})
+	}
+	h.arrivals[name][a] = struct{}{}
+	return nil, func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		if a.waiting--; a.waiting == 0 && h.arrivals[name] == a {
+		delete(h.arrivals[name], a)
+		if len(h.arrivals[name]) == 0 {
 			delete(h.arrivals, name)
 		}
-	})
+	}
 }
 
 // Streams returns all streams, sorted by name.
@@ -207,6 +211,12 @@ func (h *Hub) Close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = true
+	for name, waiting := range h.arrivals {
+		for a := range waiting {
+			a.made(nil)
+		}
+		delete(h.arrivals, name)
+	}
 	for name, s := range h.streams {
 		s.mu.Lock()
 		if s.publication != nil {

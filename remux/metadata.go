@@ -27,18 +27,18 @@ func (p *Publication) SetMetadata(properties []flvtag.Property) {
 	}
 	p.properties = slices.DeleteFunc(slices.Clone(properties), func(q flvtag.Property) bool { return dropped[q.Name] })
 	if p.decided {
-		p.sendMetadata()
+		p.sendMetadata(p.stream.timeline.End())
 	}
 }
 
-// sendMetadata passes the metadata on if they have changed.
-func (p *Publication) sendMetadata() {
+// sendMetadata passes the metadata on if they have changed, dated dts.
+func (p *Publication) sendMetadata(dts int64) {
 	body := p.renderMetadata()
 	if string(body) == string(p.metadata) {
 		return
 	}
 	p.metadata = body
-	p.stream.write(&Packet{Kind: Metadata, DTS: p.stream.timeline.End(), Payload: body})
+	p.stream.write(&Packet{Kind: Metadata, DTS: dts, Payload: body})
 }
 
 // The numbers that annex E has for codecs, in the property's spelling.

@@ -2,6 +2,7 @@ package remux
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"time"
 
@@ -129,7 +130,7 @@ func (p *Publication) write(m Message) {
 func (p *Publication) emit(pkt *Packet) {
 	if p.decided {
 		if pkt.Kind == VideoConfig || pkt.Kind == AudioConfig {
-			p.sendMetadata()
+			p.sendMetadata(pkt.DTS)
 		}
 		p.stream.write(pkt)
 		return
@@ -157,8 +158,9 @@ func (p *Publication) decide(now time.Time, final bool) {
 	p.stream.begin(Tracks{Video: p.video.known(), Audio: p.audio.known()})
 	probe := p.probe
 	p.probe = nil
-	configs := p.firstConfigs(probe)
-	p.sendMetadata()
+	first := firstDTS(probe)
+	configs := p.firstConfigs(probe, first)
+	p.sendMetadata(first)
 	for _, pkt := range configs {
 		p.stream.write(pkt)
 	}
@@ -172,11 +174,12 @@ func (p *Publication) decide(now time.Time, final bool) {
 // firstConfigs takes the first configuration of each track out of the packets that
 // waited, so that a sink knows both before the first frame. One whose first frame
 // has not come yet is put in force now.
-func (p *Publication) firstConfigs(probe []*Packet) []*Packet {
+func (p *Publication) firstConfigs(probe []*Packet, first int64) []*Packet {
 	var configs []*Packet
 	take := func(kind Kind) bool {
 		for i, pkt := range probe {
 			if pkt != nil && pkt.Kind == kind {
+				pkt.DTS = first
 				configs = append(configs, pkt)
 				probe[i] = nil
 				return true
@@ -185,10 +188,10 @@ func (p *Publication) firstConfigs(probe []*Packet) []*Packet {
 		return false
 	}
 	if !take(VideoConfig) && p.video.next != nil {
-		configs = append(configs, p.video.apply(p.stream.timeline.End()))
+		configs = append(configs, p.video.apply(first))
 	}
 	if !take(AudioConfig) && p.audio.next != nil {
-		configs = append(configs, p.audio.apply(p.stream.timeline.End()))
+		configs = append(configs, p.audio.apply(first))
 	}
 	return configs
 }
@@ -204,16 +207,18 @@ func (p *Publication) probeIsOver(now time.Time) bool {
 	if len(p.probe) >= maxProbePackets || p.probeBytes >= maxProbeBytes || now.Sub(p.probeFrom) >= probeTime*time.Millisecond {
 		return true
 	}
-	var first int64 = -1
-	for _, pkt := range p.probe {
-		if pkt.Kind != VideoFrame && pkt.Kind != AudioFrame {
-			continue
-		}
-		if first < 0 || pkt.DTS < first {
-			first = pkt.DTS
+	return p.hasFrames() && p.stream.timeline.End()-firstDTS(p.probe) >= probeTime
+}
+
+// firstDTS returns the lowest DTS of the frames among packets.
+func firstDTS(packets []*Packet) int64 {
+	first := int64(math.MaxInt64)
+	for _, pkt := range packets {
+		if pkt.Kind == VideoFrame || pkt.Kind == AudioFrame {
+			first = min(first, pkt.DTS)
 		}
 	}
-	return first >= 0 && p.stream.timeline.End()-first >= probeTime
+	return first
 }
 
 // place puts a frame on the timeline and counts repairs.

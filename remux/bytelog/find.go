@@ -9,9 +9,10 @@ import (
 
 // Hub is where streams are found.
 type Hub interface {
-	// Await returns a stream, or a channel that is closed when it is published; cancel ends
-	// the wait.
-	Await(remux.StreamName) (s *remux.Stream, made <-chan struct{}, cancel func())
+	// Expect returns a stream that exists; otherwise made is called when it is published,
+	// before its first packet, or with nil when the hub is closed, unless cancel is called
+	// before.
+	Expect(name remux.StreamName, made func(*remux.Stream)) (s *remux.Stream, cancel func())
 }
 
 // Found is a stream that can be watched.
@@ -31,34 +32,64 @@ func (s *Logs[K]) Find(ctx context.Context, hub Hub, name remux.StreamName, key 
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	for {
-		stream, made, stop := hub.Await(name)
-		if stream == nil {
-			ok := await(ctx, made)
-			stop()
-			if !ok {
+		f := s.expect(ctx, hub, name, key)
+		if f == nil {
+			return nil
+		}
+		if f.Log == nil { // it ends this moment: look again when it has
+			if !await(ctx, f.Stream.Closed()) {
 				return nil
 			}
 			continue
 		}
-		l, leave := s.Watch(stream, key)
-		if l == nil { // it ends this moment: look again when it has
-			if !await(ctx, stream.Closed()) {
-				return nil
-			}
-			continue
-		}
-		f := &Found{Stream: stream, Log: l, Leave: leave}
-		if from := l.end(); !l.State().Begun {
-			f.From = &from
-		}
-		if begun(ctx, l) {
+		if begun(ctx, f.Log) {
 			return f
 		}
-		leave()
+		f.Leave()
 		if ctx.Err() != nil {
 			return nil
 		}
 	}
+}
+
+// expect returns the log of a stream as soon as that exists, nil if time is up before.
+func (s *Logs[K]) expect(ctx context.Context, hub Hub, name remux.StreamName, key K) *Found {
+	made := make(chan *Found, 1)
+	stream, cancel := hub.Expect(name, func(stream *remux.Stream) { made <- s.found(stream, key) })
+	if stream != nil {
+		return s.found(stream, key)
+	}
+	select {
+	case f := <-made:
+		return f
+	case <-ctx.Done():
+	}
+	cancel()
+	select {
+	case f := <-made: // it came as time was up
+		if f != nil && f.Log != nil {
+			f.Leave()
+		}
+	default:
+	}
+	return nil
+}
+
+// found watches a stream. Who comes before the stream has begun will begin where it does. The
+// log is nil if the stream has ended.
+func (s *Logs[K]) found(stream *remux.Stream, key K) *Found {
+	if stream == nil {
+		return nil
+	}
+	l, leave := s.Watch(stream, key)
+	f := &Found{Stream: stream, Log: l, Leave: leave}
+	if l == nil {
+		return f
+	}
+	if from, ok := l.beforeBegin(); ok {
+		f.From = &from
+	}
+	return f
 }
 
 // begun waits until a log has begun; it returns false if it has been closed, or time is up.

@@ -200,11 +200,11 @@ func (l *Log) State() State {
 	return State{Begun: l.begun, Closed: l.closed, Changed: l.wake, End: l.endLocked().Offset()}
 }
 
-// end returns the position behind the newest packet.
-func (l *Log) end() Position {
+// beforeBegin returns the log's beginning if nothing has begun yet.
+func (l *Log) beforeBegin() (at Position, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.endLocked()
+	return l.endLocked(), !l.begun
 }
 
 // start returns what a viewer must be sent that begins where the log did: the configurations
