@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/headwater-live/headwater/remux/flvtag"
 )
 
 // Errors that Hub.Publish returns.
@@ -37,6 +39,13 @@ type Config struct {
 	Conflict Conflict
 	// MaxStreams bounds the streams at one time; 0 is no bound.
 	MaxStreams int
+	// MaxTakeovers is how often a stream may be taken over in a minute from a publisher
+	// that is alive, before the one that has it keeps it for half a minute; 0 is 10, and
+	// less than 0 is no limit.
+	MaxTakeovers int
+	// CannotCarry names the outputs that cannot carry a codec, "" if all can; may be nil. It
+	// must return at once.
+	CannotCarry func(flvtag.Codec) string
 	// Sinks make the sinks that each new stream begins with.
 	Sinks []SinkFactory
 	// Events hears of publications; may be zero.
@@ -50,6 +59,9 @@ type Config struct {
 type Events struct {
 	Began func(StreamName, *Publication)
 	Ended func(StreamName, *Publication, EndReason, Counters)
+	// Finding hears of a finding that is raised, and of its clearing; of one that comes and
+	// goes only every ten minutes.
+	Finding func(StreamName, *Publication, Finding)
 }
 
 func (e Events) publicationEnded(s *Stream, p *Publication) {
@@ -70,6 +82,7 @@ type Hub struct {
 	// arrivals wait for a stream to be made.
 	arrivals map[StreamName]map[*arrival]struct{}
 	closed   bool
+	gone     tally // of streams that have ended
 }
 
 // arrival is somebody who waits for a stream.
@@ -89,7 +102,8 @@ func NewHub(config Config) *Hub {
 	return h
 }
 
-// Publish begins a publication. It fails with ErrBusy, ErrTooMany or ErrClosed.
+// Publish begins a publication. It fails with ErrBusy, ErrFlapping, ErrTooMany or
+// ErrClosed.
 // Who takes a stream over fences the publication before: its Done is closed and
 // it can write nothing more.
 func (h *Hub) Publish(name StreamName, publisher Publisher) (*Publication, error) {
@@ -111,12 +125,16 @@ func (h *Hub) Publish(name StreamName, publisher Publisher) (*Publication, error
 		if h.config.Conflict == Reject || old.publisher.Credential != publisher.Credential {
 			return nil, ErrBusy
 		}
+		if !s.flaps.allow(h.now(), old, h.config.MaxTakeovers) {
+			return nil, ErrFlapping
+		}
 		s.endLocked(old, EndTakenOver)
 	}
 	if s.grace != nil {
 		s.grace.Stop()
 	}
 	s.generation++
+	s.tally.begun++
 	p := &Publication{
 		stream:     s,
 		generation: s.generation,
@@ -204,6 +222,7 @@ func (h *Hub) expire(s *Stream, generation uint64) {
 	}
 	delete(h.streams, s.name)
 	s.closeLocked()
+	h.gone.merge(&s.tally)
 }
 
 // Close ends all publications and streams. Publish fails from now on.
@@ -223,6 +242,7 @@ func (h *Hub) Close() {
 			s.endLocked(s.publication, EndShutdown)
 		}
 		s.closeLocked()
+		h.gone.merge(&s.tally)
 		s.mu.Unlock()
 		delete(h.streams, name)
 	}

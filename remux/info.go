@@ -26,6 +26,8 @@ type PublicationInfo struct {
 	Bitrate   uint64    `json:"bitrate"` // bits per second over the last seconds
 	Counters  Counters  `json:"counters"`
 	EndReason EndReason `json:"end_reason,omitempty"`
+	// Findings are the diagnosis: what was found about the publication, active ones first.
+	Findings []Finding `json:"findings,omitempty"`
 }
 
 // VideoInfo describes the video track.
@@ -73,10 +75,11 @@ func (p *Publication) info(now time.Time) *PublicationInfo {
 		UptimeSec: now.Sub(p.started).Seconds(),
 		Remote:    p.publisher.Remote.String(),
 		Protocol:  p.publisher.Protocol,
-		Encoder:   p.publisher.Encoder,
+		Encoder:   p.encoder(),
 		Bitrate:   p.rate.bitsPerSecond(now),
 		Counters:  p.counters,
 		EndReason: p.reason,
+		Findings:  p.diagnosis.findings(),
 	}
 }
 

@@ -53,6 +53,7 @@ type Publication struct {
 	properties []flvtag.Property // what the encoder says of itself
 	counters   Counters
 	rate       rateMeter
+	diagnosis  diagnosis
 }
 
 // Message is one RTMP media message.
@@ -99,6 +100,7 @@ func (p *Publication) Write(m Message) error {
 		p.write(m)
 	}
 	p.decide(now, false)
+	p.diagnose(now)
 	return nil
 }
 
@@ -128,6 +130,7 @@ func (p *Publication) write(m Message) {
 
 // emit passes a packet on to the sinks, or keeps it until the tracks are decided.
 func (p *Publication) emit(pkt *Packet) {
+	p.diagnosis.packet(pkt)
 	if p.decided {
 		if pkt.Kind == VideoConfig || pkt.Kind == AudioConfig {
 			p.sendMetadata(pkt.DTS)
@@ -224,6 +227,7 @@ func firstDTS(packets []*Packet) int64 {
 // place puts a frame on the timeline and counts repairs.
 func (p *Publication) place(track Track, timestamp uint32) (int64, Repair) {
 	dts, repair := p.stream.timeline.Place(track, timestamp)
+	p.diagnosis.frame(track, dts, repair)
 	switch repair {
 	case Clamped:
 		p.counters.Clamped++

@@ -44,6 +44,9 @@ type Stream struct {
 	audioConfig *Packet
 	grace       *time.Timer
 	ended       bool
+	flaps       flaps
+	tally       tally                  // of ended publications
+	said        [numFindings]time.Time // when a finding was last logged
 }
 
 // Name returns the stream's name.
@@ -140,6 +143,7 @@ func (s *Stream) endLocked(p *Publication, reason EndReason) {
 	}
 	p.finish()
 	p.ended, p.reason = true, reason
+	s.tally.end(p)
 	if s.publication == p {
 		s.publication = nil
 		s.gop.reset()
