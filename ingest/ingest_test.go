@@ -234,7 +234,7 @@ func TestAStreamMayBeKeptFromASecondPublisher(t *testing.T) {
 }
 
 func TestHundredsOfTakeoversLeaveNothingBehind(t *testing.T) {
-	o := start(t, nil)
+	o := start(t, func(_ *Config, hub *remux.Config) { hub.MaxTakeovers = -1 })
 	for range 300 {
 		c := o.publish("")
 		send(t, c, 0, 2)

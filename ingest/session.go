@@ -143,6 +143,8 @@ func (se *session) publish(r *rtmp.PublishRequest) error {
 	switch {
 	case errors.Is(err, remux.ErrBusy):
 		return se.refuse(r, "busy", rtmp.CodePublishBadName, err.Error())
+	case errors.Is(err, remux.ErrFlapping):
+		return se.refuse(r, "flapping", rtmp.CodePublishBadName, err.Error())
 	case err != nil:
 		return se.refuse(r, "rejected", rtmp.CodePublishRejected, err.Error())
 	}
