@@ -1,0 +1,108 @@
+package rtmp
+
+import (
+	"bytes"
+	"reflect"
+	"testing"
+)
+
+func TestPlayIsAnsweredAndFed(t *testing.T) {
+	p, s := newPeer(t, ServerConfig{}, nil)
+	p.connect()
+	p.command(0, "createStream", 2.0, nil)
+	p.expect("_result", 2)
+	p.command(1, "play", 3.0, nil, "test?token=x", -1.0)
+	if m := p.next(typeUserControl); !bytes.Equal(m.payload, []byte{0, eventStreamBegin, 0, 0, 0, 1}) {
+		t.Errorf("user control % x, want Stream Begin", m.payload)
+	}
+	p.expectStatus(CodePlayReset)
+	p.expectStatus(CodePlayStart)
+	if name, _, _ := DecodeData(p.next(TypeData).payload); name != "|RtmpSampleAccess" {
+		t.Errorf("data %q", name)
+	}
+	if name, v, _ := DecodeData(p.next(TypeData).payload); name != "onStatus" || !reflect.DeepEqual(v, Object{{"code", CodeDataStart}}) {
+		t.Errorf("data %q %v", name, v)
+	}
+	r := (<-s.asked).(*PlayRequest)
+	if r.App != "live" || r.Name != "test" || r.Query != "token=x" || r.Start != -1 || r.StreamID != FirstStreamID {
+		t.Errorf("request %+v", r)
+	}
+
+	payload := bytes.Repeat([]byte("v"), 200_000)
+	if err := s.conn.WriteMedia(r.StreamID, TypeVideo, 1<<24, payload); err != nil {
+		t.Fatal(err)
+	}
+	raw := AppendMessage(nil, ChunkStreamAudio, TypeAudio, r.StreamID, 20, s.conn.ChunkSize(), []byte("a1"))
+	raw = AppendMessage(raw, ChunkStreamVideo, TypeVideo, r.StreamID, 40, s.conn.ChunkSize(), payload)
+	if err := s.conn.WriteChunks(raw); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []message{
+		{TypeVideo, 1, 1 << 24, payload}, {TypeAudio, 1, 20, []byte("a1")}, {TypeVideo, 1, 40, payload},
+	} {
+		if m := p.next(); recordOf(m) != recordOf(want) {
+			t.Fatalf("type %d at %d with %d bytes, want %d at %d", m.kind, m.timestamp, len(m.payload), want.kind, want.timestamp)
+		}
+	}
+	if err := s.conn.EndPlay(r.StreamID, "the publisher has left"); err != nil {
+		t.Fatal(err)
+	}
+	if m := p.next(typeUserControl); !bytes.Equal(m.payload, []byte{0, eventStreamEOF, 0, 0, 0, 1}) {
+		t.Errorf("user control % x, want Stream EOF", m.payload)
+	}
+	p.expectStatus(CodePlayUnpublishNotify)
+	p.expectStatus(CodePlayStop)
+	p.command(0, "deleteStream", 0.0, nil, 1.0)
+	s.expect(t, "stop 1 ")
+}
+
+func TestPlayersPauseAndCannotSeek(t *testing.T) {
+	p, s := newPeer(t, ServerConfig{}, nil)
+	p.connect()
+	p.command(1, "pause", 0.0, nil, true, 0.0) // of nothing
+	p.command(1, "play", 0.0, nil, "test")
+	p.expectStatus(CodePlayReset)
+	p.expectStatus(CodePlayStart)
+	p.command(1, "pause", 0.0, nil, true, 1000.0)
+	p.expectStatus(CodePause)
+	p.command(1, "pause", 0.0, nil, false, 1000.0)
+	p.expectStatus(CodeUnpause)
+	p.command(1, "seek", 0.0, nil, 5000.0)
+	if info := p.expectStatus(CodeSeekFailed); info.String("level") != "error" {
+		t.Errorf("level %s", info.String("level"))
+	}
+	p.nc.Close()
+	s.expect(t, "pause 1 true", "pause 1 false", "stop 1 "+Reason(s.end(t)))
+}
+
+func TestRejectedPlayerIsToldWhy(t *testing.T) {
+	p, _ := newPeer(t, ServerConfig{}, func(c *ServerConn, ev Event) error {
+		return c.Reject(ev, CodePlayStreamNotFound, "nobody publishes this")
+	})
+	p.connect()
+	p.command(1, "play", 0.0, nil, "test")
+	if info := p.expectStatus(CodePlayStreamNotFound); info.String("level") != "error" {
+		t.Errorf("level %s", info.String("level"))
+	}
+}
+
+func TestViewersThatSendOnlyControlTakeNoMemory(t *testing.T) {
+	// An hour's acknowledgements and pongs reuse the first buffer.
+	var b []byte
+	for range 20_000 {
+		b = appendControl(b, typeAck, 1)
+		b = appendEvent(b, eventPingResponse, 1)
+	}
+	c := newChunkReader(bytes.NewReader(b), new(counters))
+	c.authorise(DefaultMaxMessage, 2*DefaultMaxMessage)
+	took := allocated(func() {
+		for range 40_000 {
+			if _, err := c.next(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	if took > 4<<10 || len(c.buf) != unauthorisedBuffer {
+		t.Errorf("took %d bytes, the buffer has %d", took, len(c.buf))
+	}
+}
