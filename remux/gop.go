@@ -17,14 +17,18 @@ type gopCache struct {
 	bytes   int
 	// full: the GOP outgrew the bounds; nothing is kept until the next keyframe.
 	full bool
+	// keyed: there was a keyframe since the publication began.
+	keyed bool
 }
 
 // add takes a frame. hasVideo tells whether the stream has keyframes to wait for.
 func (g *gopCache) add(pkt *Packet, hasVideo bool) {
 	start := pkt.Keyframe
-	if !hasVideo && len(g.packets) > 0 {
+	// The sound shortly before a publication's first keyframe stays with it.
+	if (!hasVideo || !g.keyed) && len(g.packets) > 0 {
 		start = pkt.DTS-g.packets[0].DTS >= audioGOP
 	}
+	g.keyed = g.keyed || pkt.Keyframe
 	if start {
 		g.reset()
 	}
@@ -38,6 +42,12 @@ func (g *gopCache) add(pkt *Packet, hasVideo bool) {
 	}
 	g.packets = append(g.packets, pkt)
 	g.bytes += len(pkt.Payload)
+}
+
+// restart forgets everything: another publication begins.
+func (g *gopCache) restart() {
+	g.reset()
+	g.keyed = false
 }
 
 // reset forgets all packets, keeping the slice for the next GOP.

@@ -370,6 +370,20 @@ func TestWhoAttachesLateGetsTheCurrentGOP(t *testing.T) {
 	}
 }
 
+func TestWhoAttachesInTheFirstGOPGetsTheSoundBeforeIt(t *testing.T) {
+	s := newSession(t)
+	s.audio(0, aacHeader)
+	s.audio(0, aacFrame)
+	s.video(23, header320)
+	s.video(23, videoFrame(true, idr))
+	s.audio(23, aacFrame)
+	var late recorder
+	s.hub.Stream("live/test").Attach(&late)
+	if got := len(late.frames(AudioFrame)); got != 2 {
+		t.Errorf("%d audio frames, want 2", got)
+	}
+}
+
 func TestTheGraceEndsTheStream(t *testing.T) {
 	sink := &recorder{}
 	hub := NewHub(Config{Grace: time.Millisecond, Sinks: []SinkFactory{sink}})

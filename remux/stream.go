@@ -146,7 +146,7 @@ func (s *Stream) endLocked(p *Publication, reason EndReason) {
 	s.tally.end(p)
 	if s.publication == p {
 		s.publication = nil
-		s.gop.reset()
+		s.gop.restart()
 		if s.begun {
 			s.begun = false
 			for _, sink := range s.sinks {

@@ -183,6 +183,24 @@ func TestAViewerThatFallsBehindAgainAndAgainIsClosed(t *testing.T) {
 	}
 }
 
+func TestWhoJoinsInTheFirstGOPGetsTheSoundBeforeIt(t *testing.T) {
+	sound := func(dts int64) *remux.Packet {
+		return &remux.Packet{Kind: remux.AudioFrame, DTS: dts, Payload: []byte{byte(dts)}}
+	}
+	l := New(plain{}, Options{})
+	l.Begin(remux.Tracks{Video: true, Audio: true})
+	l.Write(config(7))
+	l.Write(sound(1))
+	l.Write(frame(23, true, 1))
+	if _, at, _ := l.Join(nil, 0); !bytes.Equal(at.Next(), []byte{1, 23}) {
+		t.Errorf("who joins in the first GOP begins with % x", at.Next())
+	}
+	l.Write(frame(63, true, 1))
+	if _, at, _ := l.Join(nil, 0); !bytes.Equal(at.Next(), []byte{63}) {
+		t.Errorf("who joins in the second GOP begins with % x", at.Next())
+	}
+}
+
 func TestAWriteThatFailsEndsTheViewer(t *testing.T) {
 	l := live(Options{})
 	l.Write(frame(0, true, 10))

@@ -28,7 +28,9 @@ type Log struct {
 	joinDTS int64
 	// joinable: joinAt is at a frame of the running publication.
 	joinable bool
-	begun    bool
+	// keyed: the running publication has had a keyframe.
+	keyed bool
+	begun bool
 	closed   bool
 	tracks   remux.Tracks
 	// The newest of each, which who joins is sent first.
@@ -68,7 +70,7 @@ func (l *Log) Begin(tracks remux.Tracks) {
 		Audio: tracks.Audio && !l.options.NoAudio,
 		Video: tracks.Video && !l.options.NoVideo,
 	}
-	l.begun, l.joinable = true, false
+	l.begun, l.joinable, l.keyed = true, false, false
 	l.joinAt = l.endLocked()
 	l.wakeLocked()
 }
@@ -99,9 +101,10 @@ func (l *Log) note(pkt *remux.Packet) bool {
 	case remux.AudioConfig:
 		kept = &l.audio
 	default:
-		if pkt.Keyframe || (!l.tracks.Video && (!l.joinable || pkt.DTS-l.joinDTS >= audioJoin)) {
+		if l.joins(pkt) {
 			l.joinAt, l.joinDTS, l.joinable = l.endLocked(), pkt.DTS, true
 		}
+		l.keyed = l.keyed || pkt.Keyframe
 		return true
 	}
 	if *kept != nil && bytes.Equal((*kept).Payload, pkt.Payload) {
@@ -110,6 +113,19 @@ func (l *Log) note(pkt *remux.Packet) bool {
 	*kept = pkt
 	l.configs++
 	return true
+}
+
+// joins reports whether who joins from now on begins with this frame: a keyframe, or a frame now
+// and then where there is no video. A publication's first keyframe does not count if sound came
+// shortly before it: who joins gets that too, as who was there did.
+func (l *Log) joins(pkt *remux.Packet) bool {
+	switch {
+	case !l.joinable:
+		return true
+	case !l.tracks.Video || (pkt.Keyframe && !l.keyed):
+		return pkt.DTS-l.joinDTS >= audioJoin
+	}
+	return pkt.Keyframe
 }
 
 // append renders a packet at the end of the log.
