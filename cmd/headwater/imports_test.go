@@ -31,6 +31,7 @@ var rooms = map[string][]string{
 	"remux/bytelog": {"remux", "remux/flvtag"},
 	"remux/flvtag":  {},
 	"remux/h264":    {"github.com/bluenviron/mediacommon/v2/pkg/codecs/..."},
+	"remux/h265":    {"remux/h264", "github.com/bluenviron/mediacommon/v2/pkg/codecs/..."},
 	"remux/aac":     {"github.com/bluenviron/mediacommon/v2/pkg/codecs/..."},
 	"remux/mpegts":  {},
 

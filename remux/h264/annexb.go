@@ -14,7 +14,11 @@ var startCode = []byte{0, 0, 1}
 // NALU of one byte, and 00 00 01 xx that of a NALU of 256 to 511 bytes. So a unit
 // that is clean as AVCC is AVCC, and so is one whose first NALU is whole and of a
 // type that begins an access unit, even if it is truncated later.
-func IsAnnexB(au []byte) bool {
+func IsAnnexB(au []byte) bool { return HasStartCodes(au, beginsUnit) }
+
+// HasStartCodes is IsAnnexB for any codec with these byte formats: beginsUnit reports
+// whether an access unit can begin with a NALU, which is not empty.
+func HasStartCodes(au []byte, beginsUnit func(nalu []byte) bool) bool {
 	var header int
 	switch {
 	case len(au) > 4 && au[0] == 0 && au[1] == 0 && au[2] == 0 && au[3] == 1:
@@ -24,14 +28,14 @@ func IsAnnexB(au []byte) bool {
 	default:
 		return false
 	}
-	if !beginsUnit(au[header]) {
+	if !beginsUnit(au[header:]) {
 		return false
 	}
 	c := NALUs(au, 4)
 	whole, plausible := 0, false
 	for c.Next() {
 		if whole == 0 {
-			plausible = beginsUnit(c.NALU()[0])
+			plausible = beginsUnit(c.NALU())
 		}
 		whole++
 	}
@@ -41,9 +45,10 @@ func IsAnnexB(au []byte) bool {
 	return header == 4 || !plausible
 }
 
-// beginsUnit reports whether a NALU header is one that an access unit can begin
-// with (7.4.1.2.3), where a reference picture has a nal_ref_idc that says so.
-func beginsUnit(header byte) bool {
+// beginsUnit reports whether a NALU is one that an access unit can begin with
+// (7.4.1.2.3), where a reference picture has a nal_ref_idc that says so.
+func beginsUnit(nalu []byte) bool {
+	header := nalu[0]
 	if header&0x80 != 0 {
 		return false
 	}
