@@ -64,8 +64,8 @@ const (
 	// many windows are needed to know the usual.
 	bitrateFactor = 3
 	bitrateLearn  = 3
-	// minBitsPerPixel is half of what streaming services ask for at 1080p30 with H.264,
-	// halved again for pictures with little motion.
+	// minBitsPerPixel is a fifth of what streaming services ask for at 1080p30 with H.264
+	// (3 Mbit/s), so that slides pass.
 	minBitsPerPixel = 0.01
 
 	// trackWait is how long a track may be missing: longer than a slow audio device takes to

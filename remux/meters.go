@@ -137,10 +137,12 @@ func (v *videoMeter) oddGOPs() (odd int, median int64) {
 // driftMeter measures how far audio is from video when they arrive.
 type driftMeter struct {
 	audio    int64 // DTS of the newest audio frame
-	heard    bool  // one came in the window
+	heard    bool  // one came since the newest video frame: audio that ceases does not drift
 	sum      int64
 	n        int64
-	base     float64
+	offset   float64 // of the window before, if there was one
+	before   bool
+	base     float64 // the usual offset, once it is known
 	baseline bool
 }
 
@@ -151,6 +153,7 @@ func (m *driftMeter) frame(track Track, dts int64) {
 	case m.heard:
 		m.sum += m.audio - dts
 		m.n++
+		m.heard = false
 	}
 }
 

@@ -56,14 +56,19 @@ func (p *Publication) judgeDrift(now time.Time) {
 	m := &p.diagnosis.drift
 	if m.n >= minIntervals {
 		offset := float64(m.sum) / float64(m.n)
-		if !m.baseline {
+		// Two windows that agree are the usual: one alone may hold a change.
+		if !m.baseline && m.before && math.Abs(offset) <= maxOffset && math.Abs(offset-m.offset) < maxDrift/2 {
 			m.base, m.baseline = offset, true
 		}
-		drift := offset - m.base
+		m.offset, m.before = offset, true
+		drift := 0.0
+		if m.baseline {
+			drift = offset - m.base
+		}
 		p.find(audioVideoDrift, now, math.Abs(offset) > maxOffset || math.Abs(drift) > maxDrift,
 			figures(offset/1000, drift/1000))
 	}
-	m.sum, m.n, m.heard = 0, 0, false
+	m.sum, m.n = 0, 0
 }
 
 func (p *Publication) judgeBitrate(now time.Time, seconds float64) {
