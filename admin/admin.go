@@ -4,7 +4,7 @@
 //
 //	GET    /healthz                    200 while the process runs
 //	GET    /readyz                     200 while it takes publishers, else 503
-//	GET    /api/v1/streams             all streams
+//	GET    /api/v1/streams             all streams, and how many viewers wait for others
 //	GET    /api/v1/streams/APP/NAME    one stream
 //	DELETE /api/v1/streams/APP/NAME    ends its publication
 package admin
@@ -25,6 +25,8 @@ import (
 type Streams interface {
 	Streams() []*remux.Stream
 	Stream(remux.StreamName) *remux.Stream
+	// Waiting returns how many viewers wait for each stream that is not there.
+	Waiting() map[remux.StreamName]int
 }
 
 // Config configures a Handler.
@@ -91,7 +93,7 @@ func (h *handler) list(w http.ResponseWriter, _ *http.Request) {
 	for i, s := range streams {
 		list[i] = s.Info()
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"streams": list})
+	writeJSON(w, http.StatusOK, map[string]any{"streams": list, "waiting": h.config.Streams.Waiting()})
 }
 
 func (h *handler) show(w http.ResponseWriter, r *http.Request) {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +14,8 @@ import (
 type origin struct {
 	rtmp string // rtmp://HOST:PORT
 	http string // http://HOST:PORT
+	// admin is http://HOST:PORT of the admin server, "" for a stand-in.
+	admin string
 }
 
 // The app that all tests publish under.
@@ -21,6 +24,25 @@ const app = "live"
 func (o origin) publishURL(name string) string { return o.rtmp + "/" + app + "/" + name }
 func (o origin) hlsURL(name string) string     { return o.http + "/" + app + "/" + name + "/index.m3u8" }
 func (o origin) flvURL(name string) string     { return o.http + "/" + app + "/" + name + ".flv" }
+
+// awaited returns when a viewer waits for the stream by the admin API: a request that has been
+// sent need not have been read.
+func (o origin) awaited(ctx context.Context, name string) error {
+	for o.admin != "" {
+		f, err := fetch(ctx, o.admin+"/api/v1/streams")
+		if err != nil {
+			return err
+		}
+		var list struct{ Waiting map[string]int }
+		if err := json.Unmarshal(f.body, &list); err != nil {
+			return err
+		}
+		if list.Waiting[app+"/"+name] > 0 {
+			return nil
+		}
+	}
+	return nil
+}
 
 // viewerClient has no cookie jar, follows no redirect and asks for no
 // compression, as a CDN's fetcher would.

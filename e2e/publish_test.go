@@ -35,11 +35,12 @@ func pushInBackground(ctx context.Context, t *testing.T, path, url string) {
 
 // recordings is what two players saw of one stream, each from its first frame to its end.
 type recordings struct {
-	hls    hlsRecording
-	flv    flvRecording
-	hlsErr error
-	flvErr error
-	done   chan struct{}
+	waitErr error // the viewer was not seen to wait
+	hls     hlsRecording
+	flv     flvRecording
+	hlsErr  error
+	flvErr  error
+	done    chan struct{}
 }
 
 // watch starts an HLS and an FLV player before anything is published. It returns
@@ -59,6 +60,7 @@ func watch(ctx context.Context, o origin, name string) *recordings {
 	}()
 	select {
 	case <-asked:
+		r.waitErr = o.awaited(ctx, name)
 	case <-flvEnded:
 	}
 	return r
@@ -68,6 +70,9 @@ func watch(ctx context.Context, o origin, name string) *recordings {
 func (r *recordings) wait(t *testing.T) {
 	t.Helper()
 	<-r.done
+	if r.waitErr != nil {
+		t.Errorf("FLV: wait for the viewer to be let in: %v", r.waitErr)
+	}
 	if r.hlsErr != nil {
 		t.Errorf("HLS: %v", r.hlsErr)
 		if r.hls.text != "" {

@@ -24,7 +24,6 @@ const (
 // server is a running headwater process.
 type server struct {
 	origin
-	admin   string // base URL of the admin server
 	storage string // its storage.dir
 
 	cmd    *exec.Cmd
@@ -75,8 +74,7 @@ func startServerIn(t *testing.T, dir string, flags ...string) *server {
 
 	select {
 	case r := <-ready:
-		s.origin = origin{rtmp: "rtmp://" + r.RTMP, http: "http://" + r.HTTP}
-		s.admin = "http://" + r.Admin
+		s.origin = origin{rtmp: "rtmp://" + r.RTMP, http: "http://" + r.HTTP, admin: "http://" + r.Admin}
 	case <-s.exited:
 		t.Fatalf("headwater serve ended before it was ready: %v", s.err)
 	case <-time.After(startLimit):

@@ -199,6 +199,17 @@ func (h *Hub) Expect(name StreamName, made func(*Stream)) (s *Stream, cancel fun
 	}
 }
 
+// Waiting returns how many wait for each stream that is not there.
+func (h *Hub) Waiting() map[StreamName]int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	waiting := make(map[StreamName]int, len(h.arrivals))
+	for name, arrivals := range h.arrivals {
+		waiting[name] = len(arrivals)
+	}
+	return waiting
+}
+
 // Streams returns all streams, sorted by name.
 func (h *Hub) Streams() []*Stream {
 	h.mu.Lock()

@@ -29,10 +29,10 @@ type Log struct {
 	// joinable: joinAt is at a frame of the running publication.
 	joinable bool
 	// keyed: the running publication has had a keyframe.
-	keyed bool
-	begun bool
-	closed   bool
-	tracks   remux.Tracks
+	keyed  bool
+	begun  bool
+	closed bool
+	tracks remux.Tracks
 	// The newest of each, which who joins is sent first.
 	metadata, video, audio *remux.Packet
 	// configs counts the changes of those, so that who jumps knows what it missed.
