@@ -1,9 +1,12 @@
 package hls
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/headwater-live/headwater/remux"
 )
@@ -16,28 +19,67 @@ type Channel struct {
 	server      *Server
 	name        remux.StreamName
 	incarnation string
+	tag         string // what the URIs of this run have in common
 	log         *slog.Logger
+	writer      *writer
+	wake        chan struct{}
 
-	// handover is between the sink methods and the channel's goroutine.
+	// Between the sink methods and the channel's goroutine.
+
 	mu       sync.Mutex
-	closed   []*segment          // finished segments, oldest first
-	lost     bool                // a segment was given up because storing is too slow
-	ended    bool                // no more segments will come
-	stopping bool                // the server stops: the playlist stays as it is
-	inMemory map[uint64]*segment // those that could not be stored
-	wake     chan struct{}
+	closed   []*segment // finished segments, oldest first
+	lost     bool       // a segment was given up because nobody takes them
+	ended    bool       // no more segments will come
+	stopping bool       // the server stops: the playlist stays as it is
 
 	// Of the channel's goroutine.
 
 	window window
+	// held are the segments that requests read from memory.
+	held      []*segment
+	heldBytes int64
+	broken    bool // a segment could not be kept: the next is a discontinuity
+	// deserted is when a restored channel ends unless a publisher comes; zero for one
+	// that has, or had, a publisher in this process.
+	deserted time.Time
+
+	// Guarded by server.mu.
+
+	restored bool // an earlier process has left the channel, and it may go on
+	adopted  bool // a publisher has taken it over
 
 	// published is what requests read.
-	published atomic.Pointer[playlists]
+	published atomic.Pointer[published]
 }
 
-// maxUnwritten bounds what waits for a slow disk, in bytes: a segment of 16 Mbit/s
-// and 10 s fits, and a hundred stuck channels stay below what a machine has.
+// maxUnwritten bounds the segments, in bytes, that wait for the channel's goroutine: a
+// segment of 16 Mbit/s and 10 s fits.
 const maxUnwritten = 32 << 20
+
+// newChannel returns a channel whose goroutines have to be started.
+func newChannel(s *Server, name remux.StreamName, incarnation string) *Channel {
+	c := &Channel{
+		server:      s,
+		name:        name,
+		incarnation: incarnation,
+		tag:         randomHex(tagSize),
+		log:         s.config.Logger.With("stream", string(name)),
+		wake:        make(chan struct{}, 1),
+	}
+	c.writer = newWriter(s, c.folder(), c.log, c.signal)
+	c.writer.journal.opening = opening{Version: journalVersion, Stream: string(name), Incarnation: incarnation}
+	c.segmenter = segmenter{
+		now:    s.config.Now,
+		emit:   c.handOver,
+		left:   func(frames int) { s.metrics.FramesLeftOut.Add(uint64(frames)) },
+		cutter: cutter{segment: ticks(s.config.Segment * perSecond / time.Second)},
+		clock:  newAudioClock(),
+	}
+	return c
+}
+
+// folder is where the channel's blobs lie, which is also its path in URLs.
+func (c *Channel) folder() string { return string(c.name) + "/" + c.incarnation }
 
 // Close implements remux.Sink: the stream is over.
 func (c *Channel) Close() {
@@ -73,4 +115,11 @@ func (c *Channel) signal() {
 	case c.wake <- struct{}{}:
 	default:
 	}
+}
+
+// randomHex returns n random hexadecimal digits; n is even.
+func randomHex(n int) string {
+	b := make([]byte, n/2)
+	_, _ = rand.Read(b) // never fails, by its documentation
+	return hex.EncodeToString(b)
 }

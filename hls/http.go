@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/headwater-live/headwater/remux"
@@ -16,20 +15,20 @@ import (
 // segmentContentType is the media type of a transport stream (RFC 3555).
 const segmentContentType = "video/mp2t"
 
-// soon is the Cache-Control of a 404: what is missing may be about to exist.
+// soon is the Cache-Control of what may be otherwise in a second: a segment or a
+// stream that is not there may be about to exist.
 const soon = "public, max-age=1"
 
 // ServeIndex answers GET and HEAD for the multivariant playlist of a stream. Where
 // byName is true its URIs are relative to /APP/ and not to /APP/NAME/.
 func (s *Server) ServeIndex(w http.ResponseWriter, r *http.Request, name remux.StreamName, byName bool) {
-	p := s.newest(name).playlists()
-	if p == nil {
+	p := s.current(name)
+	switch {
+	case p == nil:
 		notFound(w)
-		return
-	}
-	if byName {
+	case byName:
 		p.byName.serve(w, r)
-	} else {
+	default:
 		p.index.serve(w, r)
 	}
 }
@@ -42,64 +41,58 @@ func (s *Server) ServeFile(w http.ResponseWriter, r *http.Request, name remux.St
 		notFound(w)
 		return
 	}
-	if file == mediaName {
-		if p := c.playlists(); p != nil {
-			p.media.serve(w, r)
-			return
-		}
+	p := c.published.Load()
+	if file != mediaName {
+		c.serveSegment(w, r, p, file)
+		return
+	}
+	if p == nil || p.media == nil {
 		notFound(w)
 		return
 	}
-	number, ok := strings.CutSuffix(file, segmentSuffix)
-	sequence, err := strconv.ParseUint(number, 10, 64)
-	if !ok || err != nil || strconv.FormatUint(sequence, 10) != number {
+	p.media.serve(w, r)
+}
+
+// serveSegment answers for a segment that was listed. Others are not even looked for.
+func (c *Channel) serveSegment(w http.ResponseWriter, r *http.Request, p *published, uri string) {
+	f, ok := p.file(uri)
+	if !ok {
 		notFound(w)
 		return
 	}
-	c.serveSegment(w, r, sequence)
-}
-
-// playlists returns what is published, nil if nothing is. c may be nil.
-func (c *Channel) playlists() *playlists {
-	if c == nil {
-		return nil
-	}
-	return c.published.Load()
-}
-
-func (c *Channel) serveSegment(w http.ResponseWriter, r *http.Request, sequence uint64) {
-	s := &segment{sequence: sequence}
-	h := w.Header()
-	if kept := c.memory(sequence); kept != nil {
-		c.segmentHeaders(h, sequence)
-		http.ServeContent(w, r, "", kept.date, kept.data.reader())
+	if f.memory.size > 0 {
+		c.segmentHeaders(w.Header(), uri)
+		http.ServeContent(w, r, "", f.date, f.memory.reader())
 		return
 	}
-	blob, err := c.server.config.Storage.Open(c.blobName(s))
+	blob, err := c.server.config.Storage.Open(c.folder() + "/" + uri)
 	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) {
-			c.log.Error("segment not readable", "sequence", sequence, "error", err)
-		}
-		notFound(w)
+		c.unreadable(w, uri, err)
 		return
 	}
 	defer func() { _ = blob.Close() }()
-	info, err := blob.Stat()
-	if err != nil {
-		c.log.Error("segment not readable", "sequence", sequence, "error", err)
+	c.segmentHeaders(w.Header(), uri)
+	http.ServeContent(w, r, "", f.date, blob)
+}
+
+// unreadable answers for a segment that should be in the storage. It may have expired
+// a moment ago.
+func (c *Channel) unreadable(w http.ResponseWriter, uri string, err error) {
+	if errors.Is(err, fs.ErrNotExist) {
 		notFound(w)
 		return
 	}
-	c.segmentHeaders(h, sequence)
-	http.ServeContent(w, r, "", info.ModTime(), blob)
+	c.log.Error("segment not readable", "segment", uri, "error", err)
+	w.Header()["Retry-After"] = []string{"1"}
+	refuse(w, http.StatusServiceUnavailable, "the storage does not give the segment out\n")
 }
 
 // segmentHeaders sets what all answers for a segment say. Its URI never means other
 // bytes, so the URI is its entity tag.
-func (c *Channel) segmentHeaders(h http.Header, sequence uint64) {
+func (c *Channel) segmentHeaders(h http.Header, uri string) {
 	h["Content-Type"] = []string{segmentContentType}
 	h["Cache-Control"] = []string{c.server.segmentCache}
-	h["Etag"] = []string{`"` + c.incarnation + "-" + strconv.FormatUint(sequence, 10) + `"`}
+	h["Etag"] = []string{`"` + c.incarnation + "-" + uri[:len(uri)-len(segmentSuffix)] + `"`}
 }
 
 func segmentCacheControl(maxAge time.Duration) string {
@@ -110,11 +103,14 @@ func segmentCacheControl(maxAge time.Duration) string {
 }
 
 func notFound(w http.ResponseWriter) {
+	refuse(w, http.StatusNotFound, "not found: no such stream or segment, or it has not begun yet\n")
+}
+
+func refuse(w http.ResponseWriter, status int, body string) {
 	h := w.Header()
-	const body = "not found: no such stream or segment, or it has not begun yet\n"
 	h["Content-Type"] = []string{"text/plain; charset=utf-8"}
 	h["Cache-Control"] = []string{soon}
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	w.WriteHeader(http.StatusNotFound)
-	_, _ = io.WriteString(w, body)
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body) // the client has gone: nothing is left to do
 }

@@ -185,7 +185,7 @@ func TestWhatIsNotThereIsForgottenSoon(t *testing.T) {
 
 func TestAThousandRequestsAtOnceShareTheBytes(t *testing.T) {
 	onAir(t, func(s *stage, media string) {
-		before := s.server.newest(testName).published.Load()
+		before := s.channel().published.Load()
 		var wg sync.WaitGroup
 		bodies := make([]*byte, 1000)
 		for i := range bodies {
@@ -201,7 +201,7 @@ func TestAThousandRequestsAtOnceShareTheBytes(t *testing.T) {
 				t.Fatalf("request %d was answered with a copy", i)
 			}
 		}
-		if s.server.newest(testName).published.Load() != before {
+		if s.channel().published.Load() != before {
 			t.Error("requests rendered the playlist")
 		}
 	})

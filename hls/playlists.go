@@ -7,34 +7,66 @@ import (
 	"github.com/headwater-live/headwater/hls/m3u8"
 )
 
-// playlists are the rendered playlists of a channel: immutable, and shared by all
-// requests until the next change.
-type playlists struct {
-	media *document
-	// index is the multivariant playlist with URIs relative to /APP/NAME/, byName
-	// the same relative to /APP/.
-	index, byName *document
+// published is what requests read of a channel: immutable, and shared by all of them
+// until the next change.
+type published struct {
+	// media is nil while there is no segment to list. index is the multivariant
+	// playlist with URIs relative to /APP/NAME/, byName the same relative to /APP/.
+	media, index, byName *document
+	// files are the segments that may be fetched, the first of which has the
+	// sequence number first. One without a URI may not.
+	first uint64
+	files []file
+}
+
+// file is a segment that may be fetched.
+type file struct {
+	uri  string
+	date time.Time
+	// memory has the bytes of a segment that is not in the storage, else nothing.
+	memory slabs
 }
 
 const (
 	mediaName     = "media.m3u8"
-	indexName     = "index.m3u8"
-	playlistExt   = ".m3u8"
 	segmentSuffix = ".ts"
 )
 
-// render renders what has changed; what has not is taken from before.
-func (c *Channel) render(now time.Time) {
+// render renders the playlists. What has not changed is taken from before.
+func (c *Channel) render(date time.Time) {
+	next := &published{}
+	if before := c.published.Load(); before != nil {
+		*next = *before
+	}
+	if len(c.window.listed) > 0 {
+		cache := playlistCacheControl(c.window.target)
+		media, variant := c.window.media(), c.variant()
+		next.media = newDocument(next.media, media.Append(nil), cache, date)
+		next.index = newDocument(next.index, variant.AppendMultivariant(nil), cache, date)
+		_, name := c.name.Split()
+		variant.URI = name + "/" + variant.URI
+		next.byName = newDocument(next.byName, variant.AppendMultivariant(nil), cache, date)
+	}
+	next.first, next.files = c.window.files()
+	c.published.Store(next)
+}
+
+// refresh says anew which segments may be fetched.
+func (c *Channel) refresh() {
 	before := c.published.Load()
 	if before == nil {
-		before = &playlists{}
+		return
 	}
-	cache := playlistCacheControl(c.window.target)
-	media := c.window.media()
-	_, name := c.name.Split()
+	next := *before
+	next.first, next.files = c.window.files()
+	c.published.Store(&next)
+}
+
+// variant returns the one entry of the multivariant playlist.
+func (c *Channel) variant() m3u8.Variant {
 	peak, average := c.window.bandwidth.rates()
 	d := c.window.listed[len(c.window.listed)-1].description
-	variant := m3u8.Variant{
+	return m3u8.Variant{
 		URI:              c.incarnation + "/" + mediaName,
 		Bandwidth:        peak,
 		AverageBandwidth: average,
@@ -43,13 +75,32 @@ func (c *Channel) render(now time.Time) {
 		Height:           d.height,
 		FrameRate:        d.frameRate,
 	}
-	next := &playlists{
-		media: newDocument(before.media, media.Append(nil), cache, now),
-		index: newDocument(before.index, variant.AppendMultivariant(nil), cache, now),
+}
+
+// files returns the segments that may be fetched, and the first one's sequence number.
+func (w *window) files() (first uint64, files []file) {
+	first = w.oldest()
+	files = make([]file, w.next-first)
+	for _, list := range [...][]*segment{w.removed, w.listed} {
+		for _, s := range list {
+			f := &files[s.sequence-first]
+			f.uri, f.date = s.uri, s.date
+			if !s.stored.Load() {
+				f.memory = s.data
+			}
+		}
 	}
-	variant.URI = name + "/" + variant.URI
-	next.byName = newDocument(before.byName, variant.AppendMultivariant(nil), cache, now)
-	c.published.Store(next)
+	return first, files
+}
+
+// file returns the segment with that URI; false if there is none.
+func (p *published) file(uri string) (file, bool) {
+	sequence, ok := sequenceOf(uri)
+	if !ok || p == nil || sequence < p.first || sequence-p.first >= uint64(len(p.files)) {
+		return file{}, false
+	}
+	f := p.files[sequence-p.first]
+	return f, f.uri == uri
 }
 
 // playlistCacheControl lets a cache keep a playlist for at most half a target

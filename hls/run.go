@@ -1,74 +1,60 @@
 package hls
 
 import (
-	"context"
 	"time"
-
-	"github.com/headwater-live/headwater/remux"
 )
 
-// newChannel returns a channel whose run has to be called.
-func newChannel(s *Server, name remux.StreamName, incarnation string) *Channel {
-	c := &Channel{
-		server:      s,
-		name:        name,
-		incarnation: incarnation,
-		log:         s.config.Logger.With("stream", string(name)),
-		wake:        make(chan struct{}, 1),
-	}
-	c.segmenter = segmenter{
-		now:    s.config.Now,
-		emit:   c.handOver,
-		left:   func(frames int) { s.metrics.FramesLeftOut.Add(uint64(frames)) },
-		cutter: cutter{segment: ticks(s.config.Segment * perSecond / time.Second)},
-		clock:  newAudioClock(),
-	}
-	return c
-}
-
-// run stores and lists the segments that the cutter hands over, until the channel
-// has ended and its last segment may go. When ctx ends it finishes what it was given, and
-// returns.
-func (c *Channel) run(ctx context.Context) {
+// run lists the segments that the segmenter hands over, until the channel has ended
+// and its last segment may go. When the server stops it lists what it was given, and
+// returns. Its time is that of the monotonic clock: only dates are the wall clock's.
+func (c *Channel) run() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		select {
-		case <-c.wake:
-		case <-timer.C:
-		case <-ctx.Done():
-			c.work(c.server.hard)
-			return
-		}
-		wait, done := c.work(c.server.hard)
+		wait, done := c.work()
 		if done {
+			c.writer.close(true)
 			c.server.forget(c)
 			return
 		}
 		timer.Reset(wait)
+		select {
+		case <-c.wake:
+		case <-timer.C:
+		case <-c.server.ctx.Done():
+			c.work()
+			c.writer.close(false)
+			return
+		}
 	}
 }
 
 // work lists what was handed over and removes what has expired. It returns the time
 // until there is something to remove, and whether nothing is left.
-func (c *Channel) work(ctx context.Context) (wait time.Duration, done bool) {
+func (c *Channel) work() (wait time.Duration, done bool) {
 	segments, ended := c.take()
 	for _, s := range segments {
-		c.publish(ctx, s)
+		c.publish(s)
 	}
-	now := c.server.config.Now()
-	if ended && !c.window.ended {
+	now := time.Now()
+	if (ended || c.isDeserted(now)) && !c.window.ended {
 		c.finish(now)
 	}
-	c.remove(now)
+	changed := c.letGo()
+	if c.remove(now) || changed {
+		c.refresh()
+	}
 	if c.window.ended && len(c.window.removed) == 0 {
-		c.removeFolder()
 		return 0, true
 	}
-	if len(c.window.removed) > 0 {
-		return max(c.window.removed[0].expires.Sub(now), time.Millisecond), false
+	wait = time.Hour
+	if due, ok := c.window.due(c.server.config.Retain); ok {
+		wait = min(wait, due.Sub(now))
 	}
-	return time.Hour, false
+	if !c.deserted.IsZero() {
+		wait = min(wait, c.deserted.Sub(now))
+	}
+	return max(wait, time.Millisecond), false
 }
 
 // take returns the segments that were handed over, and whether the stream is over.
@@ -79,78 +65,84 @@ func (c *Channel) take() (segments []*segment, ended bool) {
 	return segments, c.ended && !c.stopping
 }
 
-// publish stores a segment, then lists it. One that cannot be stored is served from
-// memory: the stream goes on while the disk is full.
-func (c *Channel) publish(ctx context.Context, s *segment) {
-	s.sequence = c.window.next
-	c.window.next++
-	if err := c.server.config.Storage.Put(ctx, c.blobName(s), s.data.parts); err != nil {
-		c.server.metrics.StorageErrors.Add(1)
-		c.log.Error("segment not stored, serving it from memory", "sequence", s.sequence, "error", err)
-		c.keep(s)
-	} else {
+// publish lists a segment, when it has been stored and written down, or after a moment
+// in any case.
+func (c *Channel) publish(s *segment) {
+	if !c.mayHold(s.size) {
 		s.data.release()
+		c.broken = true
+		c.server.metrics.SegmentsLost.Add(1)
+		return
 	}
-	now := c.server.config.Now()
+	s.discontinuity = s.discontinuity || c.broken
+	c.broken = false
+	s.sequence = c.window.next
+	s.uri = segmentURI(s.sequence, c.tag)
+	s.listed = c.server.config.Now()
 	c.window.target = s.target.duration()
-	c.window.add(s, c.server.config.Window, now)
-	c.render(now)
+	c.server.retire(c, c.window.add(s, c.server.config.Window, time.Now()))
+	c.writer.add(s)
+	c.await(s.tried)
+	if s.stored.Load() {
+		s.data.release() // no request has seen it
+	} else {
+		c.hold(s)
+	}
+	c.render(s.listed)
 	c.server.listed(c.name, s.sequence)
 	c.server.metrics.SegmentsListed.Add(1)
+	c.server.enforceQuota()
 }
 
-// keep lets requests find a segment that lives in memory.
-func (c *Channel) keep(s *segment) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.inMemory == nil {
-		c.inMemory = make(map[uint64]*segment)
+// await waits for the writer, but not longer than a listing may take.
+func (c *Channel) await(tried <-chan struct{}) {
+	if fault, _ := c.writer.state(time.Now()); fault == errStuck {
+		return
 	}
-	c.inMemory[s.sequence] = s
-}
-
-// memory returns the bytes of a segment that could not be stored, or nil.
-func (c *Channel) memory(sequence uint64) *segment {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.inMemory[sequence]
+	timer := time.NewTimer(c.server.config.StoreTimeout)
+	defer timer.Stop()
+	select {
+	case <-tried:
+	case <-timer.C:
+		c.server.metrics.StorageTimeouts.Add(1)
+	}
 }
 
 // finish ends the playlist; all its segments go when their time has come.
 func (c *Channel) finish(now time.Time) {
 	c.window.ended = true
+	c.deserted = time.Time{}
 	if len(c.window.listed) == 0 {
 		return
 	}
-	c.render(now)
-	for _, s := range c.window.listed {
-		c.window.retire(s, now)
+	date := c.server.config.Now()
+	c.await(c.writer.end(ending{Date: date.UTC().Truncate(time.Millisecond)}))
+	c.render(date)
+	c.window.shift(len(c.window.listed), now)
+}
+
+// isDeserted reports whether the grace of a restored channel is over.
+func (c *Channel) isDeserted(now time.Time) bool {
+	if c.deserted.IsZero() {
+		return false
 	}
+	if c.server.isAdopted(c, !now.Before(c.deserted)) {
+		c.deserted = time.Time{}
+		return false
+	}
+	return !now.Before(c.deserted)
 }
 
 // remove removes the segments whose time has come.
-func (c *Channel) remove(now time.Time) {
-	for _, s := range c.window.expired(now) {
-		c.mu.Lock()
-		_, inMemory := c.inMemory[s.sequence]
-		delete(c.inMemory, s.sequence)
-		c.mu.Unlock()
-		if inMemory {
-			continue // a request may still read it: the garbage collector's
+func (c *Channel) remove(now time.Time) (some bool) {
+	gone := c.window.expired(now, c.server.config.Retain)
+	for _, s := range gone {
+		c.drop(s)
+		s.gone.Store(true)
+		if s.evicted.Load() {
+			c.server.metrics.SegmentsEvicted.Add(1)
 		}
-		if err := c.server.config.Storage.Remove(c.blobName(s)); err != nil {
-			c.log.Warn("segment not removed", "sequence", s.sequence, "error", err)
-		}
+		c.writer.remove(s)
 	}
+	return len(gone) > 0
 }
-
-func (c *Channel) removeFolder() {
-	if err := c.server.config.Storage.RemoveAll(c.folder()); err != nil {
-		c.log.Warn("folder of an ended stream not removed", "error", err)
-	}
-}
-
-// folder is where the channel's blobs lie, which is also its path in URLs.
-func (c *Channel) folder() string { return string(c.name) + "/" + c.incarnation }
-
-func (c *Channel) blobName(s *segment) string { return c.folder() + "/" + s.uri() }

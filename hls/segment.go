@@ -1,13 +1,14 @@
 package hls
 
 import (
-	"strconv"
+	"sync/atomic"
 	"time"
 )
 
 // segment is one media segment, open at first, then closed, stored and listed.
 type segment struct {
-	sequence      uint64
+	// Of the segmenter, until it is closed.
+
 	start         ticks // time of its first packet
 	duration      ticks
 	date          time.Time // wall clock of its first packet
@@ -16,15 +17,87 @@ type segment struct {
 	target        ticks // target duration in force
 	description   description
 
-	// data are the bytes until they are stored, size their number. If storing
-	// fails the segment is served from here.
+	// Set when it is listed, then constant.
+
+	sequence uint64
+	uri      string    // relative to the media playlist
+	breaks   uint64    // its Discontinuity Sequence Number
+	head     uint64    // the media sequence number of the first playlist that lists it
+	oldest   uint64    // of the oldest segment that could be fetched then
+	listed   time.Time // wall clock
+
+	// data are the bytes while they are in memory, size their number.
 	data slabs
 	size int64
+
+	// Of the channel's goroutine.
+
 	// longest is the longest playlist the segment was listed in.
 	longest time.Duration
-	// expires is when a segment that was removed from the playlist may go.
-	expires time.Time
+	// removed is when it was removed from the playlist, expires when it may go.
+	removed, expires time.Time
+
+	// evicted: the quota wants it gone before its time. gone: it is.
+	evicted, gone atomic.Bool
+
+	// Of the writer.
+
+	sum    digest
+	hashed bool // sum is known
+	// recorded: the journal has it.
+	recorded bool
+	// tried is closed when it was tried for the first time to store it.
+	tried chan struct{}
+	// stored: the storage has it. Whoever sees it may take data away.
+	stored atomic.Bool
 }
 
-// uri is the segment's URI, relative to the media playlist.
-func (s *segment) uri() string { return strconv.FormatUint(s.sequence, 10) + segmentSuffix }
+// entry returns what the journal says of the segment.
+func (s *segment) entry() entry {
+	return entry{
+		Sequence:              s.sequence,
+		URI:                   s.uri,
+		Start:                 s.start,
+		Duration:              s.duration,
+		Date:                  s.date.UTC().Truncate(time.Millisecond),
+		Listed:                s.listed.UTC().Truncate(time.Millisecond),
+		Discontinuity:         s.discontinuity,
+		DiscontinuitySequence: s.breaks,
+		Independent:           s.independent,
+		Target:                int(s.target / perSecond),
+		Head:                  s.head,
+		Codecs:                s.description.codecs,
+		Width:                 s.description.width,
+		Height:                s.description.height,
+		Rate:                  s.description.frameRate,
+		Size:                  s.size,
+		SHA256:                s.sum,
+		Missing:               !s.stored.Load(),
+	}
+}
+
+// restoredSegment returns the segment that an entry is of, which is in the storage.
+func restoredSegment(e *entry) *segment {
+	s := &segment{
+		start:         e.Start,
+		duration:      e.Duration,
+		date:          e.Date,
+		discontinuity: e.Discontinuity,
+		independent:   e.Independent,
+		target:        ticks(e.Target) * perSecond,
+		description:   description{codecs: e.Codecs, width: e.Width, height: e.Height, frameRate: e.Rate},
+		sequence:      e.Sequence,
+		uri:           e.URI,
+		breaks:        e.DiscontinuitySequence,
+		head:          e.Head,
+		listed:        e.Listed,
+		size:          e.Size,
+		sum:           e.SHA256,
+		hashed:        true,
+		recorded:      true,
+		tried:         make(chan struct{}),
+	}
+	close(s.tried)
+	s.stored.Store(!e.Missing)
+	return s
+}

@@ -2,10 +2,6 @@ package hls
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
-	"io"
-	"io/fs"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -13,25 +9,6 @@ import (
 
 	"github.com/headwater-live/headwater/remux"
 )
-
-// Blob is a stored segment that is being read.
-type Blob interface {
-	io.ReadSeekCloser
-	Stat() (fs.FileInfo, error)
-}
-
-// Storage keeps segments. Names are slash paths below its root.
-type Storage interface {
-	// Put stores a blob as a whole or not at all. It may use parts only until it
-	// returns.
-	Put(ctx context.Context, name string, parts [][]byte) error
-	// Open opens a blob; the error wraps fs.ErrNotExist if there is none.
-	Open(name string) (Blob, error)
-	// Remove removes a blob.
-	Remove(name string) error
-	// RemoveAll removes all blobs beneath a folder.
-	RemoveAll(folder string) error
-}
 
 // Config configures a Server. Zero values mean the defaults of the contract.
 type Config struct {
@@ -41,21 +18,68 @@ type Config struct {
 	Window int
 	// SegmentMaxAge is how long caches may keep a segment.
 	SegmentMaxAge time.Duration
-	// Grace is how long a stream that was restored waits for a publisher.
-	Grace   time.Duration
+	// Grace is how long a stream that was restored waits for its publisher; 0 is 30 s.
+	Grace time.Duration
+	// Retain says how long segments stay after they have left the playlist.
+	Retain Retention
+	// Quota bounds what all segments together may take in the storage, in bytes; 0 is
+	// no bound. Beyond it removed segments go before their time, listed ones never.
+	Quota int64
+	// StoreTimeout is how long a listing waits for the storage; 0 is 300 ms. What
+	// takes longer is listed from memory.
+	StoreTimeout time.Duration
+	// MaxHeld bounds what all channels may hold in memory while the storage fails, in
+	// bytes; 0 is 256 MiB.
+	MaxHeld int64
 	Storage Storage
 	Logger  *slog.Logger
-	// Now is the clock; nil is time.Now.
+	// Now is the wall clock, for dates; nil is time.Now.
 	Now func() time.Time
+}
+
+const (
+	// defaultStoreTimeout leaves a segment of 1.25 target durations in time: a new one
+	// is due 1.5 target durations after the one before.
+	defaultStoreTimeout = 300 * time.Millisecond
+	defaultMaxHeld      = 256 << 20
+)
+
+func (c Config) withDefaults() Config {
+	if c.Segment <= 0 {
+		c.Segment = 2 * time.Second
+	}
+	if c.Window <= 0 {
+		c.Window = 6
+	}
+	if c.Grace <= 0 {
+		c.Grace = 30 * time.Second
+	}
+	if c.StoreTimeout <= 0 {
+		c.StoreTimeout = defaultStoreTimeout
+	}
+	if c.MaxHeld <= 0 {
+		c.MaxHeld = defaultMaxHeld
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
 }
 
 // Metrics count what happened in all channels.
 type Metrics struct {
 	SegmentsListed atomic.Uint64
-	// SegmentsLost counts segments given up because storing was too slow.
+	// SegmentsLost counts segments given up because the storage failed and memory was
+	// full.
 	SegmentsLost atomic.Uint64
-	// StorageErrors counts failed writes; the segment is served from memory.
-	StorageErrors atomic.Uint64
+	// StorageErrors counts writes that failed, StorageTimeouts listings that did not
+	// wait for the storage any longer.
+	StorageErrors, StorageTimeouts atomic.Uint64
+	// SegmentsEvicted counts segments that went before their time because of the quota.
+	SegmentsEvicted atomic.Uint64
 	// FramesLeftOut counts audio frames that no segment could take: sound before the
 	// first picture, and frames larger than MPEG-TS allows.
 	FramesLeftOut atomic.Uint64
@@ -68,40 +92,22 @@ type Server struct {
 	metrics      Metrics
 	segmentCache string
 	stopping     atomic.Bool
+	held         atomic.Int64    // bytes that channels hold in memory
+	used         atomic.Int64    // bytes of all segments in the storage
 	ctx          context.Context // ends the channels' goroutines, which finish their work
 	cancel       context.CancelFunc
 	hard         context.Context // ends that work
 	cut          context.CancelFunc
 	channels     sync.WaitGroup
+	quota        quota
 
 	mu     sync.RWMutex
 	byName map[remux.StreamName]*names
 }
 
-// names are the channels of one name: the newest, and older ones whose playlists
-// and segments must stay for a while.
-type names struct {
-	newest *Channel
-	all    map[string]*Channel // by incarnation
-	// next is the sequence number that the next channel begins with.
-	next uint64
-}
-
 // NewServer returns a server without channels.
 func NewServer(config Config) *Server {
-	if config.Segment <= 0 {
-		config.Segment = 2 * time.Second
-	}
-	if config.Window <= 0 {
-		config.Window = 6
-	}
-	if config.Now == nil {
-		config.Now = time.Now
-	}
-	if config.Logger == nil {
-		config.Logger = slog.New(slog.DiscardHandler)
-	}
-	s := &Server{config: config, byName: make(map[remux.StreamName]*names)}
+	s := &Server{config: config.withDefaults(), byName: make(map[remux.StreamName]*names)}
 	s.segmentCache = segmentCacheControl(config.SegmentMaxAge)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.hard, s.cut = context.WithCancel(context.Background())
@@ -111,93 +117,29 @@ func NewServer(config Config) *Server {
 // Metrics returns the counters of all channels.
 func (s *Server) Metrics() *Metrics { return &s.metrics }
 
-// NewSink implements remux.SinkFactory: it makes the channel of a new stream.
-func (s *Server) NewSink(name remux.StreamName) remux.Sink {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := s.byName[name]
-	if n == nil {
-		n = &names{all: make(map[string]*Channel)}
-		s.byName[name] = n
-	}
-	c := newChannel(s, name, newIncarnation(s.config.Now()))
-	c.window.next = n.next
-	n.all[c.incarnation] = c
-	n.newest = c
-	s.channels.Go(func() { c.run(s.ctx) })
-	return c
-}
-
-// newIncarnation returns an identifier that no channel has had: the time makes it
-// sortable, the random part makes it new even if the clock was set back.
-func newIncarnation(now time.Time) string {
-	var id [8]byte
-	ms := uint64(now.UnixMilli())
-	for i := range 5 { // 40 bits of milliseconds last 34 years
-		id[i] = byte(ms >> (32 - 8*i))
-	}
-	_, _ = rand.Read(id[5:]) // never fails, by its documentation
-	return hex.EncodeToString(id[:])
-}
-
-// newest returns the newest channel of a name, or nil.
-func (s *Server) newest(name remux.StreamName) *Channel {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if n := s.byName[name]; n != nil {
-		return n.newest
-	}
-	return nil
-}
-
-// incarnation returns a channel by its incarnation, or nil.
-func (s *Server) incarnation(name remux.StreamName, incarnation string) *Channel {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if n := s.byName[name]; n != nil {
-		return n.all[incarnation]
-	}
-	return nil
-}
-
-// forget removes a channel whose last segment has gone. The name's sequence number
-// is kept while another channel of that name is there.
-func (s *Server) forget(c *Channel) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := s.byName[c.name]
-	if n == nil {
-		return
-	}
-	delete(n.all, c.incarnation)
-	if n.newest == c {
-		n.newest = nil
-	}
-	if len(n.all) == 0 {
-		delete(s.byName, c.name)
-	}
-}
-
-// listed takes note of a sequence number, so that a later channel of that name goes
-// on behind it.
-func (s *Server) listed(name remux.StreamName, sequence uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if n := s.byName[name]; n != nil {
-		n.next = max(n.next, sequence+1)
-	}
-}
-
 // Stop says that the streams which end from now on end because the server stops:
-// their playlists stay as they are.
+// their playlists stay as they are, and the next process goes on with them.
 func (s *Server) Stop() { s.stopping.Store(true) }
 
 // Close waits until all channels have stored what they were given, until ctx ends, and
-// stops them. The hub must have been closed before.
+// stops them. The hub must have been closed before. If the storage does not answer,
+// Close returns all the same; what waits for it then ends with the process.
 func (s *Server) Close(ctx context.Context) {
 	s.Stop()
 	defer s.cut()
-	defer context.AfterFunc(ctx, s.cut)()
 	s.cancel()
-	s.channels.Wait()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.channels.Wait()
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		s.cut()
+		select {
+		case <-done:
+		case <-time.After(s.config.StoreTimeout):
+		}
+	}
 }

@@ -72,7 +72,25 @@ func (f *faultyStore) Put(ctx context.Context, name string, parts [][]byte) erro
 	return f.Memory.Put(ctx, name, parts)
 }
 
-func (f *faultyStore) Open(name string) (Blob, error) { return f.Memory.Open(name) }
+func (f *faultyStore) Append(name string) (Appender, error) {
+	if err := f.wait(); err != nil {
+		return nil, err
+	}
+	a, err := f.Memory.Append(name)
+	return &faultyAppender{a, f}, err
+}
+
+type faultyAppender struct {
+	Appender
+	store *faultyStore
+}
+
+func (a *faultyAppender) Write(b []byte) (int, error) {
+	if err := a.store.wait(); err != nil {
+		return 0, err
+	}
+	return a.Appender.Write(b)
+}
 
 // stage is a server with a publisher and a viewer who looks every 100 ms. All time
 // is that of a synctest bubble.
@@ -170,6 +188,14 @@ func (s *stage) leave() {
 	s.sink.End()
 	s.mark(hlscheck.PublisherLeft)
 	s.look()
+}
+
+// channel returns the newest channel of the stream.
+func (s *stage) channel() *Channel {
+	s.server.mu.RLock()
+	defer s.server.mu.RUnlock()
+	all := s.server.byName[testName].all
+	return all[len(all)-1]
 }
 
 func (s *stage) mark(e hlscheck.Event) {

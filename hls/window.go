@@ -13,9 +13,9 @@ type window struct {
 	removed []*segment // oldest first
 	// next is the sequence number of the next segment.
 	next uint64
-	// discontinuities counts the EXT-X-DISCONTINUITY tags that slid out.
-	discontinuities uint64
-	target          time.Duration
+	// breaks is the number of discontinuities so far.
+	breaks uint64
+	target time.Duration
 	// dependent: some segment could not begin with an IDR.
 	dependent bool
 	ended     bool
@@ -25,46 +25,98 @@ type window struct {
 // minWindow is the shortest live window in target durations (RFC 8216, 6.2.2).
 const minWindow = 3
 
-// add lists a segment and takes from the head what is beyond the window.
-func (w *window) add(s *segment, size int, now time.Time) {
+// Retention says how long segments stay after they have left the playlist. All stay
+// for as long as RFC 8216 (6.2.2) asks. Zero values ask for nothing more.
+type Retention struct {
+	// Segments of a live stream stay at least as long as there are not so many that
+	// were removed after them.
+	Segments int
+	// Age is the shortest time that a segment stays after its removal.
+	Age time.Duration
+}
+
+// add lists the next segment, and returns those that leave the window for it.
+func (w *window) add(s *segment, size int, now time.Time) (left []*segment) {
+	w.next = s.sequence + 1
+	if s.discontinuity {
+		w.breaks++
+	}
+	s.breaks = w.breaks
 	w.listed = append(w.listed, s)
 	w.dependent = w.dependent || !s.independent
 	w.bandwidth.add(s, w.target)
 	total := w.length()
-	for len(w.listed) > size {
-		head := w.listed[0]
-		if total-head.duration.duration() < minWindow*w.target {
+	n := 0
+	for len(w.listed)-n > size {
+		head := w.listed[n].duration.duration()
+		if total-head < minWindow*w.target {
 			break
 		}
-		total -= head.duration.duration()
-		w.listed = w.listed[1:]
-		// The tag stands before the segment, so it leaves with it.
-		if head.discontinuity {
-			w.discontinuities++
-		}
-		w.retire(head, now)
+		total -= head
+		n++
 	}
+	left = w.shift(n, now)
 	for _, l := range w.listed {
 		l.longest = max(l.longest, total)
 	}
+	s.head, s.oldest = w.listed[0].sequence, w.oldest()
+	return left
+}
+
+// shift removes n segments from the head of the playlist.
+func (w *window) shift(n int, now time.Time) (left []*segment) {
+	left = w.listed[:n:n]
+	w.listed = w.listed[n:]
+	for _, s := range left {
+		w.retire(s, now)
+	}
+	return left
+}
+
+// oldest returns the sequence number of the oldest segment that can be fetched.
+func (w *window) oldest() uint64 {
+	switch {
+	case len(w.removed) > 0:
+		return w.removed[0].sequence
+	case len(w.listed) > 0:
+		return w.listed[0].sequence
+	}
+	return w.next
 }
 
 // retire keeps a removed segment for its duration and that of the longest playlist
 // it was in (RFC 8216, 6.2.2).
 func (w *window) retire(s *segment, now time.Time) {
-	s.expires = now.Add(s.duration.duration() + s.longest)
+	s.removed, s.expires = now, now.Add(s.duration.duration()+s.longest)
 	w.removed = append(w.removed, s)
 }
 
 // expired takes out the removed segments whose time has come.
-func (w *window) expired(now time.Time) []*segment {
+func (w *window) expired(now time.Time, retain Retention) []*segment {
+	keep := retain.Segments
+	if w.ended {
+		keep = 0
+	}
 	n := 0
-	for n < len(w.removed) && !w.removed[n].expires.After(now) {
+	for n < len(w.removed) && (w.removed[n].evicted.Load() || n < len(w.removed)-keep && w.removed[n].due(retain).Compare(now) <= 0) {
 		n++
 	}
 	gone := w.removed[:n:n]
 	w.removed = w.removed[n:]
 	return gone
+}
+
+// due returns when the next removed segment may go, at the earliest.
+func (w *window) due(retain Retention) (at time.Time, ok bool) {
+	if len(w.removed) == 0 || (!w.ended && len(w.removed) <= retain.Segments) {
+		return time.Time{}, false
+	}
+	return w.removed[0].due(retain), true
+}
+
+// due returns when a removed segment may go.
+func (s *segment) due(retain Retention) time.Time {
+	return later(s.expires, s.removed.Add(retain.Age))
 }
 
 func (w *window) length() time.Duration {
@@ -79,20 +131,26 @@ func (w *window) length() time.Duration {
 func (w *window) media() m3u8.Media {
 	m := m3u8.Media{
 		TargetDuration:        int(w.target / time.Second),
-		DiscontinuitySequence: w.discontinuities,
+		MediaSequence:         w.next,
+		DiscontinuitySequence: w.breaks,
 		IndependentSegments:   !w.dependent,
 		Ended:                 w.ended,
 		Segments:              make([]m3u8.Segment, len(w.listed)),
 	}
-	if len(w.listed) > 0 {
-		m.MediaSequence = w.listed[0].sequence
-	}
 	for i, s := range w.listed {
 		m.Segments[i] = m3u8.Segment{
-			URI:             s.uri(),
+			URI:             s.uri,
 			Duration:        s.duration.duration(),
 			ProgramDateTime: s.date,
 			Discontinuity:   s.discontinuity,
+		}
+	}
+	if len(w.listed) > 0 {
+		head := w.listed[0]
+		m.MediaSequence, m.DiscontinuitySequence = head.sequence, head.breaks
+		// The tag stands before the segment, so it counts when that has left.
+		if head.discontinuity {
+			m.DiscontinuitySequence--
 		}
 	}
 	return m

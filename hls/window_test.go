@@ -11,7 +11,6 @@ func fillWindow(w *window, size int, now time.Time, lengths ...int) {
 	for _, ms := range lengths {
 		s := &segment{sequence: w.next, discontinuity: ms < 0, independent: true}
 		s.duration = ticks(max(ms, -ms)) * perMillisecond
-		w.next++
 		w.add(s, size, now)
 	}
 }
@@ -38,13 +37,10 @@ func TestADiscontinuityCountsWhenItSlidesOut(t *testing.T) {
 	w := window{target: 2 * time.Second}
 	now := time.Now()
 	fillWindow(&w, 3, now, 2000, -2000, 2000, 2000)
-	if w.discontinuities != 0 || !w.listed[0].discontinuity {
-		t.Errorf("%d discontinuities left a window that begins with one", w.discontinuities)
+	if m := w.media(); m.DiscontinuitySequence != 0 || m.MediaSequence != 1 || !m.Segments[0].Discontinuity {
+		t.Errorf("a window that begins with a discontinuity: %+v", m)
 	}
 	fillWindow(&w, 3, now, 2000)
-	if w.discontinuities != 1 {
-		t.Errorf("%d discontinuities, want 1", w.discontinuities)
-	}
 	if m := w.media(); m.DiscontinuitySequence != 1 || m.MediaSequence != 2 {
 		t.Errorf("%+v", m)
 	}
@@ -60,10 +56,10 @@ func TestARemovedSegmentStaysForItselfAndItsLongestPlaylist(t *testing.T) {
 	if got := w.removed[0].expires.Sub(now); got != 9*time.Second {
 		t.Errorf("kept for %v, want its 2 s and the 7 s of the playlist", got)
 	}
-	if gone := w.expired(now.Add(8999 * time.Millisecond)); len(gone) != 0 {
+	if gone := w.expired(now.Add(8999*time.Millisecond), Retention{}); len(gone) != 0 {
 		t.Errorf("%d went too early", len(gone))
 	}
-	if gone := w.expired(now.Add(9 * time.Second)); len(gone) != 1 || gone[0].sequence != 0 {
+	if gone := w.expired(now.Add(9*time.Second), Retention{}); len(gone) != 1 || gone[0].sequence != 0 {
 		t.Errorf("%d went", len(gone))
 	}
 }
@@ -100,5 +96,24 @@ func TestTheStatedAverageDoesNotChangeWithEverySegment(t *testing.T) {
 	}
 	if changes > 3 {
 		t.Errorf("it changed %d times", changes)
+	}
+}
+
+func TestRetentionByCountAndAge(t *testing.T) {
+	now := time.Now()
+	w := window{target: 2 * time.Second}
+	fillWindow(&w, 3, now, 2000, 2000, 2000, 2000, 2000, 2000, 2000, 2000)
+	if gone := w.expired(now.Add(time.Hour), Retention{Segments: 3}); len(gone) != 2 || gone[0].sequence != 0 {
+		t.Errorf("%d of 5 went, 3 were to stay", len(gone))
+	}
+	if gone := w.expired(now.Add(time.Minute), Retention{Age: time.Hour}); len(gone) != 0 {
+		t.Errorf("%d went before their age", len(gone))
+	}
+	if due, ok := w.due(Retention{Age: time.Hour}); !ok || !due.Equal(now.Add(time.Hour)) {
+		t.Errorf("the next goes at %v, %v", due, ok)
+	}
+	w.ended = true
+	if gone := w.expired(now.Add(time.Hour), Retention{Segments: 3, Age: time.Hour}); len(gone) != 3 {
+		t.Errorf("%d of 3 went after the end", len(gone))
 	}
 }

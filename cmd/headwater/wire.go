@@ -70,9 +70,13 @@ func (s *server) build() error {
 			Segment:       s.cfg.HLS.Segment,
 			Window:        s.cfg.HLS.Window,
 			SegmentMaxAge: s.cfg.HLS.SegmentMaxAge,
+			Grace:         s.cfg.Stream.Grace,
 			Storage:       blobs,
 			Logger:        s.logger,
 		})
+		if err := s.hls.Restore(); err != nil {
+			return err
+		}
 		sinks = append(sinks, s.hls)
 		handler.HLS = s.hls
 	}
@@ -126,26 +130,11 @@ func (s *server) ingestConfig() ingest.Config {
 	}
 }
 
-// blobs lets package hls open what package storage keeps.
-type blobs[S interface {
-	Put(context.Context, string, [][]byte) error
-	Open(string) (storage.File, error)
-	Remove(string) error
-	RemoveAll(string) error
-}] struct{ store S }
-
-func (b blobs[S]) Put(ctx context.Context, name string, parts [][]byte) error {
-	return b.store.Put(ctx, name, parts)
-}
-func (b blobs[S]) Open(name string) (hls.Blob, error) { return b.store.Open(name) }
-func (b blobs[S]) Remove(name string) error           { return b.store.Remove(name) }
-func (b blobs[S]) RemoveAll(folder string) error      { return b.store.RemoveAll(folder) }
-
 func (s *server) openStorage() (hls.Storage, error) {
 	if s.cfg.Storage.Kind == config.StorageMemory {
 		memory := storage.NewMemory(0)
 		s.store = memory
-		return blobs[*storage.Memory]{memory}, nil
+		return memory, nil
 	}
 	dir, err := storage.OpenDir(s.cfg.Storage.Dir, storage.Options{})
 	if err != nil {
@@ -155,7 +144,7 @@ func (s *server) openStorage() (hls.Storage, error) {
 	if _, err := dir.Sweep(); err != nil {
 		s.logger.Warn("temporary files of an earlier run were not removed", "error", err)
 	}
-	return blobs[*storage.Dir]{dir}, nil
+	return dir, nil
 }
 
 // listen binds what is configured. The error names the setting.

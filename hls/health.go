@@ -1,0 +1,40 @@
+package hls
+
+import "time"
+
+// Health is how the storage is, and what that costs.
+type Health struct {
+	// OK: all channels can store their segments.
+	OK bool
+	// Reason says why not, Since when since; of the channel that has failed longest.
+	Reason string
+	Since  time.Time
+	// Channels is the number of channels that cannot store.
+	Channels int
+	// Held is what is in memory because of it, in bytes.
+	Held int64
+	// Used is what all segments take in the storage, in bytes.
+	Used int64
+}
+
+// Health returns how the storage is. A server whose storage fails still serves, from
+// memory and as long as that lasts.
+func (s *Server) Health() Health {
+	h := Health{OK: true, Held: s.held.Load(), Used: s.used.Load()}
+	now := time.Now()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, n := range s.byName {
+		for _, c := range n.all {
+			fault, since := c.writer.state(now)
+			if fault == nil {
+				continue
+			}
+			h.Channels++
+			if h.OK || since.Before(h.Since) {
+				h.OK, h.Reason, h.Since = false, fault.Error(), since
+			}
+		}
+	}
+	return h
+}

@@ -1,0 +1,264 @@
+package hls
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/headwater-live/headwater/remux"
+)
+
+// checkTime bounds how long Restore reads segments to see that they are whole: the
+// server shall serve again within two seconds.
+const checkTime = time.Second
+
+// Restore takes up what an earlier process has left in the storage, before the first
+// stream is published: each channel serves again what it served, and waits Config.Grace
+// for a publisher of its name, who continues it. Channels whose journal cannot be
+// trusted are not taken up, and what no channel needs is removed.
+//
+// The error says that the storage cannot be read. Damage of a journal is logged.
+func (s *Server) Restore() error {
+	blobs, err := s.config.Storage.List(".")
+	if err != nil {
+		return fmt.Errorf("restore HLS: %w", err)
+	}
+	began := time.Now()
+	var found []*leftover
+	var litter []string
+	for _, l := range leftovers(blobs) {
+		if err := l.read(s.config.Storage); err != nil {
+			s.config.Logger.Error("HLS of an earlier run is not continued", "stream", string(l.name), "incarnation", l.incarnation, "error", err)
+			litter = append(litter, l.paths()...)
+			continue
+		}
+		if l.text.fault != nil {
+			s.config.Logger.Warn("journal of an earlier run is damaged, its newest part is not",
+				"stream", string(l.name), "incarnation", l.incarnation, "error", l.text.fault)
+		}
+		found = append(found, l)
+	}
+	slices.SortFunc(found, func(a, b *leftover) int { return cmp.Compare(a.last().Sequence, b.last().Sequence) })
+	for _, l := range found {
+		l.findDamage(s.config.Storage, began.Add(checkTime))
+		litter = append(litter, l.orphans()...)
+	}
+	s.takeUp(found)
+	if len(found) > 0 {
+		s.config.Logger.Info("HLS of an earlier run restored", "channels", len(found), "after", time.Since(began))
+	}
+	s.channels.Go(func() { s.clean(litter) })
+	return nil
+}
+
+// clean removes what nobody needs.
+func (s *Server) clean(litter []string) {
+	for _, name := range litter {
+		if s.ctx.Err() != nil {
+			return
+		}
+		if err := s.config.Storage.Remove(name); err != nil {
+			s.config.Logger.Warn("orphan not removed", "blob", name, "error", err)
+		}
+	}
+}
+
+// takeUp makes the channels of what was found, which is in the order of sequence
+// numbers: the last channel of a name is the one to go on with.
+func (s *Server) takeUp(found []*leftover) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range found {
+		c := newChannel(s, l.name, l.incarnation)
+		l.fill(c)
+		n := s.byName[l.name]
+		if n == nil {
+			n = &names{}
+			s.byName[l.name] = n
+		}
+		n.all = append(n.all, c)
+		n.next = max(n.next, c.window.next)
+	}
+	for _, n := range s.byName {
+		for i, c := range n.all {
+			if i < len(n.all)-1 && c.restored { // nobody could write down that it ended
+				c.restored, c.deserted = false, time.Now()
+			}
+			s.start(c)
+		}
+	}
+}
+
+// leftover is a channel's folder that an earlier process has left.
+type leftover struct {
+	name        remux.StreamName
+	incarnation string
+	files       map[string]int64 // size by name, in the folder
+	text        journalText
+	// broken are segments that are not as they were listed, by sequence number.
+	broken map[uint64]bool
+}
+
+// leftovers finds the folders of channels: APP/NAME/INCARNATION.
+func leftovers(blobs []BlobInfo) []*leftover {
+	byFolder := map[string]*leftover{}
+	var list []*leftover
+	for _, b := range blobs {
+		folder, name := path.Split(b.Name)
+		parts := strings.Split(folder, "/")
+		if len(parts) != 4 || !hexadecimal(parts[2], incarnationSize) {
+			continue
+		}
+		if _, ok := sequenceOf(name); !ok && name != journalName {
+			continue
+		}
+		stream, err := remux.ParseStreamName(parts[0], parts[1])
+		if err != nil {
+			continue
+		}
+		l := byFolder[folder]
+		if l == nil {
+			l = &leftover{name: stream, incarnation: parts[2], files: map[string]int64{}}
+			byFolder[folder] = l
+			list = append(list, l)
+		}
+		l.files[name] = b.Size
+	}
+	return list
+}
+
+func (l *leftover) folder() string { return string(l.name) + "/" + l.incarnation }
+
+func (l *leftover) last() *entry { return &l.text.entries[len(l.text.entries)-1] }
+
+// read reads the journal.
+func (l *leftover) read(storage Storage) error {
+	text, err := readBlob(storage, l.folder()+"/"+journalName, maxJournal)
+	if err != nil {
+		return fmt.Errorf("read the journal: %w", err)
+	}
+	if l.text, err = readJournal(text); err != nil {
+		return err
+	}
+	if o := l.text.opening; o != nil && (o.Stream != string(l.name) || o.Incarnation != l.incarnation) {
+		return fmt.Errorf("the journal is that of %s/%s", o.Stream, o.Incarnation)
+	}
+	return nil
+}
+
+func readBlob(storage Storage, name string, limit int64) ([]byte, error) {
+	blob, err := storage.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = blob.Close() }()
+	text, err := io.ReadAll(io.LimitReader(blob, limit+1))
+	if err == nil && int64(len(text)) > limit {
+		err = fmt.Errorf("more than %d bytes", limit)
+	}
+	return text, err
+}
+
+// findDamage looks for segments that are not there, or not whole: newest first, and by
+// their bytes as long as there is time.
+func (l *leftover) findDamage(storage Storage, deadline time.Time) {
+	l.broken = map[uint64]bool{}
+	for i := len(l.text.entries) - 1; i >= 0; i-- {
+		e := &l.text.entries[i]
+		size, there := l.files[e.URI]
+		bad := e.Missing || !there || size != e.Size
+		if !bad && e.Sequence >= l.last().Head && time.Now().Before(deadline) {
+			bad = verifySegment(storage, l.folder(), e) != nil
+		}
+		if bad {
+			l.broken[e.Sequence] = true
+		}
+	}
+}
+
+// orphans returns the names of files that no entry needs.
+func (l *leftover) orphans() []string {
+	needed := map[string]bool{journalName: true}
+	for i := range l.text.entries {
+		if e := &l.text.entries[i]; !l.broken[e.Sequence] {
+			needed[e.URI] = true
+		}
+	}
+	var list []string
+	for file := range l.files {
+		if !needed[file] {
+			list = append(list, l.folder()+"/"+file)
+		}
+	}
+	return list
+}
+
+// paths returns the names of all files.
+func (l *leftover) paths() []string {
+	var list []string
+	for file := range l.files {
+		list = append(list, l.folder()+"/"+file)
+	}
+	return list
+}
+
+// fill gives a channel the state that it had.
+func (l *leftover) fill(c *Channel) {
+	w, now := &c.window, time.Now()
+	if o := l.text.opening; o != nil {
+		w.dependent = o.Dependent
+		w.bandwidth.peak, w.bandwidth.bits, w.bandwidth.length = o.Peak, o.Bits, o.Length.duration()
+		c.writer.journal.opening = *o
+	}
+	c.writer.journal.base, c.writer.journal.entries, c.writer.journal.ended = l.text.base, l.text.entries, l.text.ended
+	last := l.last()
+	w.target = time.Duration(last.Target) * time.Second
+	// What is before the head, or before a broken segment, is not listed.
+	head := last.Head
+	for i := range l.text.entries {
+		if e := &l.text.entries[i]; l.broken[e.Sequence] {
+			c.writer.journal.entries[i].Missing = true
+			head = max(head, e.Sequence+1)
+		}
+	}
+	for i := range l.text.entries {
+		e := &l.text.entries[i]
+		s := restoredSegment(e)
+		w.add(s, c.server.config.Window, now)
+		w.breaks = e.DiscontinuitySequence
+		s.breaks = w.breaks
+		if s.stored.Load() {
+			c.server.used.Add(s.size)
+		}
+	}
+	n := 0
+	for n < len(w.listed) && w.listed[n].sequence < head {
+		n++
+	}
+	w.shift(n, now)
+	w.removed = slices.DeleteFunc(w.removed, func(s *segment) bool { return !s.stored.Load() })
+	l.revive(c, now)
+}
+
+// revive prepares a filled channel for its next publisher, or for its end.
+func (l *leftover) revive(c *Channel, now time.Time) {
+	w, last := &c.window, l.last()
+	c.any = true
+	c.dated = last.Date.Add(last.Duration.duration())
+	c.cutter.target = ticks(last.Target) * perSecond
+	c.cutter.segment = min(c.cutter.segment, c.cutter.target)
+	c.writer.oldest = w.oldest()
+	w.ended = l.text.ended != nil
+	if w.ended {
+		c.render(l.text.ended.Date)
+		w.shift(len(w.listed), now)
+		return
+	}
+	c.restored = true
+	c.deserted = now.Add(c.server.config.Grace)
+	c.render(last.Listed)
+}

@@ -1,0 +1,317 @@
+package hls
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// writer stores a channel's segments and keeps its journal. It does so in a goroutine
+// of its own, because a disk may keep a write for as long as it likes, and nothing can
+// take it back: the channel waits a moment, and then goes on from memory.
+//
+// The order is always: the segment, then its record, then the playlist. Where the
+// storage fails, the record says that the segment is missing; when it heals, the
+// segments go there in their order and the journal is made anew.
+type writer struct {
+	server *Server
+	folder string
+	log    *slog.Logger
+	// changed is called when a segment has been stored at last.
+	changed func()
+	wake    chan struct{}
+	done    chan struct{} // closed when run has returned
+
+	mu       sync.Mutex
+	queue    []*segment // not stored, or not recorded; oldest first
+	removals []*segment
+	oldest   uint64 // sequence number of the oldest that may be fetched
+	ended    *ending
+	endTried chan struct{}
+	closing  bool
+	removing bool      // closing, and nothing of the channel shall be left
+	busy     time.Time // when what the goroutine does now began, zero if it waits
+	fault    error     // of the newest attempt, nil if it succeeded
+	since    time.Time // when the first of these attempts failed
+
+	// Of the goroutine.
+
+	journal journal
+	stale   bool // the journal says missing of what is there
+}
+
+// retryStore is how long a failed storage is left alone.
+const retryStore = time.Second
+
+func newWriter(s *Server, folder string, log *slog.Logger, changed func()) *writer {
+	return &writer{
+		server:  s,
+		folder:  folder,
+		log:     log,
+		changed: changed,
+		wake:    make(chan struct{}, 1),
+		done:    make(chan struct{}),
+		journal: journal{storage: s.config.Storage, name: folder + "/" + journalName},
+	}
+}
+
+// add takes a segment to store. Its tried is closed when that was done, or failed.
+func (w *writer) add(s *segment) {
+	s.tried = make(chan struct{})
+	w.mu.Lock()
+	w.queue = append(w.queue, s)
+	w.oldest = s.oldest
+	w.mu.Unlock()
+	w.signal()
+}
+
+// remove takes a segment that may go. One that is not stored yet will not be.
+func (w *writer) remove(s *segment) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.removals = append(w.removals, s)
+	w.signal()
+}
+
+// end takes note of the end of the playlist. The channel is closed when it has been
+// tried to write that down.
+func (w *writer) end(e ending) <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended, w.endTried = &e, make(chan struct{})
+	w.signal()
+	return w.endTried
+}
+
+// close ends the goroutine when it has tried all it was given. Where removing is true,
+// nothing of the channel is left.
+func (w *writer) close(removing bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closing, w.removing = true, removing
+	w.signal()
+}
+
+func (w *writer) signal() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run does what it is given until it is closed.
+func (w *writer) run(ctx context.Context) {
+	defer close(w.done)
+	retry := time.NewTimer(time.Hour)
+	defer retry.Stop()
+	for {
+		w.mu.Lock()
+		closing := w.closing // before it works, so that it does all it was given
+		w.mu.Unlock()
+		failed := w.work(ctx)
+		if closing {
+			break
+		}
+		if failed {
+			retry.Reset(retryStore)
+		}
+		select {
+		case <-w.wake:
+		case <-retry.C:
+		}
+	}
+	w.journal.close()
+	if w.removing {
+		if err := w.server.config.Storage.RemoveAll(w.folder); err != nil {
+			w.log.Warn("folder of an ended stream not removed", "error", err)
+		}
+	}
+}
+
+// work does what there is to do, once, and reports whether some of it failed.
+func (w *writer) work(ctx context.Context) (failed bool) {
+	w.begin()
+	defer w.pause()
+	w.removeAll()
+	w.mu.Lock()
+	queue := append([]*segment(nil), w.queue...)
+	oldest, ended, endTried := w.oldest, w.ended, w.endTried
+	w.mu.Unlock()
+	err := w.store(ctx, queue)
+	err = errors.Join(err, w.record(ctx, queue, oldest))
+	if ended != nil && w.journal.ended == nil {
+		err = errors.Join(err, w.journal.end(ctx, *ended))
+	}
+	if err == nil && (w.stale || w.journal.file == nil && len(w.journal.entries) > 0) {
+		err = w.journal.rewrite(ctx)
+		w.stale = err != nil
+	}
+	w.settle(queue, err)
+	if ended != nil && !isClosed(endTried) {
+		close(endTried)
+	}
+	return err != nil
+}
+
+// begin notes that the goroutine asks the storage for something, pause that it does
+// not any more.
+func (w *writer) begin() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.busy = time.Now()
+}
+
+func (w *writer) pause() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.busy = time.Time{}
+}
+
+// store stores segments in their order, until one fails.
+func (w *writer) store(ctx context.Context, queue []*segment) error {
+	for _, s := range queue {
+		if s.stored.Load() {
+			continue
+		}
+		if !s.hashed {
+			s.sum, s.hashed = s.data.sum(), true
+		}
+		w.begin()
+		if err := w.server.config.Storage.Put(ctx, w.folder+"/"+s.uri, s.data.parts); err != nil {
+			w.server.metrics.StorageErrors.Add(1)
+			return err
+		}
+		w.server.used.Add(s.size)
+		w.stale = w.stale || s.recorded
+		s.stored.Store(true)
+	}
+	return nil
+}
+
+// record writes down the segments that are about to be listed.
+func (w *writer) record(ctx context.Context, queue []*segment, oldest uint64) error {
+	var err error
+	for _, s := range queue {
+		if s.recorded {
+			w.journal.correct(s.sequence, !s.stored.Load())
+			continue
+		}
+		if !s.hashed {
+			s.sum, s.hashed = s.data.sum(), true
+		}
+		s.recorded = true
+		err = w.journal.add(ctx, s.entry(), oldest)
+		if err != nil {
+			w.server.metrics.StorageErrors.Add(1)
+		}
+	}
+	return err
+}
+
+// settle takes note of how it went.
+func (w *writer) settle(queue []*segment, err error) {
+	late := false
+	w.mu.Lock()
+	for _, s := range queue {
+		if isClosed(s.tried) {
+			late = late || s.stored.Load()
+		} else {
+			close(s.tried)
+		}
+	}
+	rest := w.queue[:0]
+	for _, s := range w.queue {
+		if !s.stored.Load() {
+			rest = append(rest, s)
+		}
+	}
+	clear(w.queue[len(rest):])
+	w.queue = rest
+	before := w.fault
+	w.fault = err
+	if before == nil && err != nil {
+		w.since = time.Now()
+	}
+	since := w.since
+	w.mu.Unlock()
+	switch {
+	case before == nil && err != nil:
+		w.log.Error("storage fails, serving from memory", "error", err)
+	case before != nil && err == nil:
+		w.log.Info("storage is well again", "after", time.Since(since))
+	}
+	if late {
+		w.changed()
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// removeAll removes the segments that may go.
+func (w *writer) removeAll() {
+	w.mu.Lock()
+	removals := w.removals
+	w.removals = nil
+	for _, s := range removals {
+		w.unqueue(s)
+	}
+	w.mu.Unlock()
+	for _, s := range removals {
+		if !s.stored.Load() {
+			continue
+		}
+		err := w.server.config.Storage.Remove(w.folder + "/" + s.uri)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			w.log.Warn("segment not removed", "segment", s.uri, "error", err)
+		}
+		if !s.evicted.Load() { // else it was counted when it was chosen
+			w.server.used.Add(-s.size)
+		}
+	}
+}
+
+// unqueue takes a segment out of the queue.
+func (w *writer) unqueue(s *segment) {
+	for i, q := range w.queue {
+		if q == s {
+			w.queue = append(w.queue[:i], w.queue[i+1:]...)
+			return
+		}
+	}
+}
+
+// state says since when the storage fails or keeps the goroutine waiting, and why.
+func (w *writer) state(now time.Time) (fault error, since time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.fault != nil:
+		return w.fault, w.since
+	case !w.busy.IsZero() && now.Sub(w.busy) > w.server.config.StoreTimeout:
+		return errStuck, w.busy
+	}
+	return nil, time.Time{}
+}
+
+var errStuck = errors.New("the storage does not answer")
+
+// sum returns the SHA-256 of the bytes.
+func (s *slabs) sum() (d digest) {
+	h := sha256.New()
+	for _, p := range s.parts {
+		_, _ = h.Write(p) // never fails
+	}
+	h.Sum(d[:0])
+	return d
+}
