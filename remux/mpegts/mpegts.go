@@ -1,4 +1,4 @@
-// Package mpegts packs H.264 access units and ADTS frames into an MPEG transport
+// Package mpegts packs H.264 and HEVC access units and ADTS frames into an MPEG transport
 // stream (ISO/IEC 13818-1), the container of HLS segments.
 //
 // # The model
@@ -59,6 +59,7 @@ const (
 	None StreamType = 0x00
 	AAC  StreamType = 0x0F // with ADTS headers
 	H264 StreamType = 0x1B
+	HEVC StreamType = 0x24
 )
 
 // The PIDs, those of most HLS streams.

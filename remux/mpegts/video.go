@@ -7,31 +7,21 @@ type VideoUnit struct {
 	// DTS and PTS are times on the stream's timeline. A PTS before the DTS is
 	// taken as the DTS.
 	DTS, PTS int64
-	// RandomAccess says that decoding can start here. A unit with an IDR says so by
-	// itself.
+	// RandomAccess says that decoding can start here. A unit with an IDR, or an IRAP
+	// picture of HEVC, says so by itself.
 	RandomAccess bool
-	// ParameterSets are SPS and PPS in Annex B, start codes included. They are
-	// inserted at a random access point that does not bring its own.
+	// ParameterSets are SPS and PPS, of HEVC also VPS before them, in Annex B, start
+	// codes included. They are inserted at a random access point that does not bring
+	// its own.
 	ParameterSets []byte
-	// Data is the access unit in AVCC: NALUs with their length in front.
+	// Data is the access unit: NALUs with their length in front.
 	Data []byte
 	// LengthSize is the number of bytes of a NALU's length: 1, 2 or 4. 0 means 4.
 	LengthSize int
 }
 
-// delimiter is an access unit delimiter for slices of any type, with its start code
-// (ITU-T H.264, 7.3.2.4).
-var delimiter = []byte{0, 0, 0, 1, 9, 0xF0}
-
 // startCode begins each NALU: 4 bytes, so that a length of 4 bytes costs nothing.
 var startCode = []byte{0, 0, 0, 1}
-
-const (
-	naluIDR = 5
-	naluSPS = 7
-	naluPPS = 8
-	naluAUD = 9
-)
 
 // VideoSize returns how many bytes AppendVideo would append now.
 func (m *Muxer) VideoSize(u VideoUnit) int {
@@ -40,7 +30,7 @@ func (m *Muxer) VideoSize(u VideoUnit) int {
 }
 
 // AppendVideo appends an access unit as one PES packet. The unit begins with exactly
-// one access unit delimiter, and with SPS and PPS if it is a random access point.
+// one access unit delimiter, and with parameter sets if it is a random access point.
 // Empty NALUs are left out, and so is what is no whole NALU at the end; nothing is
 // appended for a unit without a NALU, or if there is no video track.
 func (m *Muxer) AppendVideo(dst []byte, u VideoUnit) []byte {
@@ -62,7 +52,8 @@ func (m *Muxer) AppendVideo(dst []byte, u VideoUnit) []byte {
 	w := packer{buf: buf, track: &m.video, left: headSize + plan.payload}
 	w.open(startBit, a)
 	w.put(head[:headSize])
-	w.put(delimiter)
+	codec := m.syntax()
+	w.put(codec.delimiter)
 	if plan.insert {
 		w.put(u.ParameterSets)
 	}
@@ -71,7 +62,7 @@ func (m *Muxer) AppendVideo(dst []byte, u VideoUnit) []byte {
 		if !ok {
 			return dst
 		}
-		if len(nalu) > 0 && nalu[0]&0x1F != naluAUD {
+		if len(nalu) > 0 && codec.roles[nalu[0]] != delimits {
 			w.put(startCode)
 			w.put(nalu)
 		}
@@ -99,33 +90,35 @@ func (m *Muxer) planVideo(u *VideoUnit) videoPlan {
 	}
 	u.PTS = max(u.PTS, u.DTS)
 	p.randomAccess = u.RandomAccess
-	var sliced, sps, pps bool
+	codec := m.syntax()
+	var sliced bool
+	var own role // the parameter sets that the unit brings in front of its slices
 	for data := u.Data; ; {
 		nalu, rest, ok := cutNALU(data, u.LengthSize)
 		if !ok {
 			break
 		}
 		data = rest
-		if len(nalu) == 0 || nalu[0]&0x1F == naluAUD {
+		if len(nalu) == 0 {
+			continue
+		}
+		r := codec.roles[nalu[0]]
+		if r == delimits {
 			continue
 		}
 		p.payload += len(startCode) + len(nalu)
-		switch t := nalu[0] & 0x1F; t {
-		case naluSPS:
-			sps = sps || !sliced
-		case naluPPS:
-			pps = pps || !sliced
-		default:
-			sliced = sliced || (t >= 1 && t <= naluIDR)
-			p.randomAccess = p.randomAccess || t == naluIDR
+		p.randomAccess = p.randomAccess || r&starts != 0
+		sliced = sliced || r&isSlice != 0
+		if !sliced {
+			own |= r
 		}
 	}
 	if p.payload == 0 {
 		return p
 	}
-	p.payload += len(delimiter)
+	p.payload += len(codec.delimiter)
 	// Its own parameter sets count only in front of the slices that need them.
-	if p.randomAccess && (!sps || !pps) {
+	if p.randomAccess && own&codec.needs != codec.needs {
 		p.insert = true
 		p.payload += len(u.ParameterSets)
 	}
