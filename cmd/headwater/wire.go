@@ -23,7 +23,8 @@ import (
 	"github.com/headwater-live/headwater/storage"
 )
 
-// server is everything that serve runs. This file is the only one that knows all rooms.
+// server is everything that serve runs. This file and sources.go are the only ones that know
+// all rooms.
 type server struct {
 	cfg    config.Config
 	logger *slog.Logger
@@ -38,6 +39,7 @@ type server struct {
 
 	listeners listeners
 	draining  atomic.Bool
+	findings  *findingLog
 }
 
 // listeners are the bound sockets; nil is off.
@@ -45,7 +47,7 @@ type listeners struct{ rtmp, rtmps, http, https, admin net.Listener }
 
 // wire puts the rooms together and binds every listener.
 func wire(cfg config.Config, logger *slog.Logger) (*server, error) {
-	s := &server{cfg: cfg, logger: logger}
+	s := &server{cfg: cfg, logger: logger, findings: newFindingLog(logger)}
 	if err := s.listen(); err != nil {
 		s.closeListeners()
 		return nil, failure{err}
@@ -81,9 +83,11 @@ func (s *server) build() error {
 		handler.HLS = s.hls
 	}
 	s.hub = remux.NewHub(remux.Config{
-		Grace:    s.cfg.Stream.Grace,
-		Conflict: remux.Conflict(s.cfg.Stream.OnConflict),
-		Sinks:    sinks,
+		Grace:       s.cfg.Stream.Grace,
+		Conflict:    remux.Conflict(s.cfg.Stream.OnConflict),
+		Sinks:       sinks,
+		Events:      remux.Events{Finding: s.findings.hear},
+		CannotCarry: cannotCarry(s.cfg.HLS.Enabled),
 	})
 	if s.cfg.FLV.Enabled {
 		s.flv = flv.NewServer(flv.Config{
@@ -100,6 +104,7 @@ func (s *server) build() error {
 	s.private = admin.NewServer(admin.NewHandler(admin.Config{
 		Streams: s.hub,
 		Ready:   s.ready,
+		Sources: s.sources(),
 		Token:   s.cfg.Admin.Token,
 		Logger:  s.logger,
 	}), s.logger)
@@ -232,6 +237,7 @@ func (s *server) ready() (bool, string) {
 func (s *server) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	defer s.findings.start()()
 	var wg sync.WaitGroup
 	start := func(name string, l net.Listener, serve func(net.Listener) error) {
 		if l == nil {

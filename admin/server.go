@@ -1,0 +1,74 @@
+package admin
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/headwater-live/headwater/remux"
+)
+
+// Sources are where the facts about the whole server come from, so that this package need not
+// know the other rooms. Funcs may be called at any time, by several goroutines; one that is nil
+// has nothing to tell.
+type Sources struct {
+	Version string
+	Started time.Time
+	// Totals are the sums over all publications.
+	Totals func() remux.Totals
+	// Refusals counts what was refused or broken off by reason. Reasons are constants of
+	// the program, never what a peer sent.
+	Refusals func() map[string]uint64
+	// Viewers are by protocol: "flv", "rtmp".
+	Viewers map[string]func() ViewerCounts
+	// Segments are of the HLS output.
+	Segments func() SegmentCounts
+	// Limits are those in force, by the key of the setting: bytes, counts, or seconds.
+	Limits map[string]float64
+}
+
+// ViewerCounts are what happened to the viewers of a protocol.
+type ViewerCounts struct {
+	// Viewers are those there are now; all others only grow.
+	Viewers   int64
+	BytesSent uint64
+	// Jumps are viewers that fell behind and continued at a keyframe, SlowClosed those
+	// that were closed for it.
+	Jumps, SlowClosed uint64
+}
+
+// SegmentCounts are what happened in all HLS channels.
+type SegmentCounts struct {
+	Listed, Lost  uint64
+	StorageErrors uint64
+	FramesLeftOut uint64
+}
+
+// serverInfo is the answer of /api/v1/server.
+type serverInfo struct {
+	Version   string             `json:"version"`
+	Started   time.Time          `json:"started"`
+	UptimeSec float64            `json:"uptime_seconds"`
+	Streams   int                `json:"streams"`
+	Live      int                `json:"live"`
+	Refusals  map[string]uint64  `json:"refusals"`
+	Limits    map[string]float64 `json:"limits"`
+}
+
+func (h *handler) server(w http.ResponseWriter, _ *http.Request) {
+	s := &h.config.Sources
+	info := serverInfo{
+		Version:   s.Version,
+		Started:   s.Started,
+		UptimeSec: time.Since(s.Started).Seconds(),
+		Refusals:  map[string]uint64{},
+		Limits:    s.Limits,
+	}
+	if s.Refusals != nil {
+		info.Refusals = s.Refusals()
+	}
+	if s.Totals != nil {
+		t := s.Totals()
+		info.Streams, info.Live = t.Streams, t.Live
+	}
+	writeJSON(w, http.StatusOK, info)
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"time"
+
+	"github.com/headwater-live/headwater/admin"
+	"github.com/headwater-live/headwater/hls"
+	"github.com/headwater-live/headwater/remux/bytelog"
+)
+
+// sources gives the admin server what the rooms know of themselves.
+func (s *server) sources() admin.Sources {
+	sources := admin.Sources{
+		Version:  currentVersion(),
+		Started:  time.Now(),
+		Totals:   s.hub.Totals,
+		Refusals: s.ingest.Refusals,
+		Viewers:  map[string]func() admin.ViewerCounts{"rtmp": viewers(s.ingest.Metrics())},
+		Limits:   s.limits(),
+	}
+	if s.flv != nil {
+		sources.Viewers["flv"] = viewers(s.flv.Metrics())
+	}
+	if s.hls != nil {
+		sources.Segments = segments(s.hls.Metrics())
+	}
+	return sources
+}
+
+func viewers(m *bytelog.Metrics) func() admin.ViewerCounts {
+	return func() admin.ViewerCounts {
+		return admin.ViewerCounts{
+			Viewers:    m.Viewers.Load(),
+			BytesSent:  m.BytesSent.Load(),
+			Jumps:      m.Jumps.Load(),
+			SlowClosed: m.SlowClosed.Load(),
+		}
+	}
+}
+
+func segments(m *hls.Metrics) func() admin.SegmentCounts {
+	return func() admin.SegmentCounts {
+		return admin.SegmentCounts{
+			Listed:        m.SegmentsListed.Load(),
+			Lost:          m.SegmentsLost.Load(),
+			StorageErrors: m.StorageErrors.Load(),
+			FramesLeftOut: m.FramesLeftOut.Load(),
+		}
+	}
+}
+
+// limits are the settings that bound what a peer may do.
+func (s *server) limits() map[string]float64 {
+	c := &s.cfg
+	return map[string]float64{
+		"rtmp.max_message":            float64(c.RTMP.MaxMessage),
+		"rtmp.max_connections":        float64(c.RTMP.MaxConnections),
+		"rtmp.max_connections_per_ip": float64(c.RTMP.MaxConnectionsPerIP),
+		"rtmp.handshake_timeout":      c.RTMP.HandshakeTimeout.Seconds(),
+		"rtmp.request_timeout":        c.RTMP.RequestTimeout.Seconds(),
+		"rtmp.media_timeout":          c.RTMP.MediaTimeout.Seconds(),
+		"stream.grace":                c.Stream.Grace.Seconds(),
+		"flv.wait":                    c.FLV.Wait.Seconds(),
+		"flv.max_backlog":             float64(c.FLV.MaxBacklog),
+		"drain.timeout":               c.Drain.Timeout.Seconds(),
+	}
+}
