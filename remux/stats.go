@@ -16,6 +16,8 @@ const (
 	EndShutdown     EndReason = "server-shutdown"
 )
 
+var endReasons = [...]EndReason{EndUnpublished, EndDisconnected, EndSilent, EndTakenOver, EndKicked, EndShutdown}
+
 // Counters count what a publication sent and what was wrong with it.
 type Counters struct {
 	Messages    uint64 `json:"messages"`

@@ -6,6 +6,7 @@ type Totals struct {
 	// Streams are those that exist, Live those of them that are being published.
 	Streams, Live int
 	Begun         uint64
+	// Ended has all reasons.
 	Ended         map[EndReason]uint64
 	Counters      Counters
 	// Raised counts findings by code, Active those of publications in progress. Both have
@@ -85,6 +86,9 @@ func (h *Hub) Totals() Totals {
 	for f, kind := range kinds {
 		t.Raised[kind.code] = sum.raised[f]
 		t.Active[kind.code] += 0
+	}
+	for _, reason := range endReasons {
+		sum.ended[reason] += 0
 	}
 	t.Begun, t.Ended, t.Counters = sum.begun, sum.ended, sum.counters
 	return t
