@@ -353,6 +353,7 @@ func (c *Client) Close() error {
 // partInOrder writes what is pending, says that nothing follows, and waits for
 // the reader to see the server close.
 func (c *Client) partInOrder() {
+	c.parting.Store(true)
 	_ = c.nc.SetWriteDeadline(time.Now().Add(closeFlush))
 	_ = c.flush()
 	half, ok := c.nc.(interface{ CloseWrite() error })

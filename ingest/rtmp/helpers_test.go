@@ -53,6 +53,7 @@ func serve(t testing.TB, nc net.Conn, config ServerConfig, decide func(*ServerCo
 		defer close(s.done)
 		defer close(s.events)
 		s.err = s.run(decide)
+		_ = s.conn.Close()
 	}()
 	t.Cleanup(func() { _ = s.conn.Close(); <-s.done })
 	return s

@@ -84,6 +84,7 @@ func TestRejectedPlayerIsToldWhy(t *testing.T) {
 	if info := p.expectStatus(CodePlayStreamNotFound); info.String("level") != "error" {
 		t.Errorf("level %s", info.String("level"))
 	}
+	p.nc.Close()
 }
 
 func TestViewersThatSendOnlyControlTakeNoMemory(t *testing.T) {

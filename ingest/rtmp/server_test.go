@@ -74,6 +74,7 @@ func TestRefusedConnectIsToldWhyBeforeTheClose(t *testing.T) {
 	if info, _ := AsObject(answer.arg(0)); info.String("code") != CodeInvalidApp || info.String("description") != refusal.Description {
 		t.Errorf("information %v", info)
 	}
+	p.nc.Close()
 	if err := s.end(t); Reason(err) != ReasonRefused || strings.Contains(err.Error(), "secret") {
 		t.Errorf("ended with %v", err)
 	}
@@ -86,6 +87,7 @@ func TestRefusedConnectWithAnotherErrorTellsNothing(t *testing.T) {
 	if info, _ := AsObject(answer.arg(0)); info.String("code") != CodeConnectRejected || strings.Contains(info.String("description"), "inner") {
 		t.Errorf("information %v", info)
 	}
+	p.nc.Close()
 	if err := s.end(t); Reason(err) != ReasonRefused {
 		t.Errorf("ended with %v", err)
 	}
@@ -353,6 +355,7 @@ func TestAfterARejectionAnotherNameMayBeAsked(t *testing.T) {
 	p.expectStatus(CodePublishStart)
 	p.media(TypeAudio, 1, 1, "taken")
 	s.expect(t, `media 8 on 1 at 1: "taken"`)
+	p.nc.Close()
 }
 
 func TestDecisionsNeedAnOpenRequest(t *testing.T) {

@@ -13,9 +13,10 @@ import (
 // transport is what both ends of a connection need: messages in, with the
 // control messages among them dealt with, and bytes out.
 type transport struct {
-	nc     net.Conn
-	stats  counters
-	closed atomic.Bool
+	nc      net.Conn
+	stats   counters
+	parting atomic.Bool // the read deadline is the last one
+	closed  atomic.Bool
 
 	// Of the reading goroutine.
 	chunks *chunkReader
@@ -65,7 +66,7 @@ func (t *transport) read(p []byte) (int, error) {
 			}
 			return n, nil
 		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
+		if !errors.Is(err, os.ErrDeadlineExceeded) || t.parting.Load() {
 			return 0, err
 		}
 		if err := t.tick(time.Now()); err != nil {
@@ -203,6 +204,7 @@ func (t *transport) close(linger bool) error {
 	if t.closed.Swap(true) {
 		return nil
 	}
+	t.parting.Store(true)
 	// Also wakes a writer that waits for the peer, and so frees the lock.
 	_ = t.nc.SetWriteDeadline(time.Now().Add(closeFlush))
 	_ = t.flush()

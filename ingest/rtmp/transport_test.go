@@ -63,6 +63,7 @@ func TestAcknowledgementsWrapAt32Bits(t *testing.T) {
 	if m := <-got; m.kind != typeAck || !bytes.Equal(m.payload, []byte{0, 0, 0, 90}) {
 		t.Errorf("type %d: % x, want an acknowledgement of 90", m.kind, m.payload)
 	}
+	client.Close()
 }
 
 func TestControlMessagesAreAnsweredOnAnyChunkStream(t *testing.T) {
