@@ -87,7 +87,6 @@ type diagnosis struct {
 	window  windowMeter
 	missing [numTracks]time.Time // since when a track has been missing
 	waiting time.Time            // since when frames have waited for their configuration
-	dropped uint64               // Unconfigured at the last judgement
 	codecs  [numTracks]codecVerdict
 }
 

@@ -7,8 +7,8 @@ type Totals struct {
 	Streams, Live int
 	Begun         uint64
 	// Ended has all reasons.
-	Ended         map[EndReason]uint64
-	Counters      Counters
+	Ended    map[EndReason]uint64
+	Counters Counters
 	// Raised counts findings by code, Active those of publications in progress. Both have
 	// all codes.
 	Raised map[FindingCode]uint64
