@@ -11,8 +11,8 @@ import (
 type audioTrack struct {
 	codec flvtag.Codec
 	// config is the configuration in force, next the one that comes before the
-	// next frame: bodies of sequence header tags.
-	config, next []byte
+	// next frame; packets without their DTS.
+	config, next *Packet
 	aac          aac.Config
 	open         bool
 	early        []*Packet
@@ -27,20 +27,18 @@ func (a *audioTrack) giveUp(p *Publication) {
 }
 
 func (p *Publication) writeAudio(m Message) {
-	h, err := flvtag.ParseAudio(m.Payload)
+	b, err := readAudio(m.Payload)
 	if err != nil {
 		p.counters.Malformed++
 		return
 	}
-	switch h.Packet {
-	case flvtag.SequenceHeader:
-		p.audioConfig(m.Payload, h)
-	case flvtag.Frames:
-		if h.Data < len(m.Payload) {
-			p.audioFrame(m, h)
-			return
-		}
-		p.counters.Ignored++
+	switch {
+	case b.relayed():
+		p.relay(Audio, m, b)
+	case b.packet == flvtag.SequenceHeader:
+		p.audioConfig(m.Payload, b)
+	case b.packet == flvtag.Frames && !b.empty():
+		p.audioFrame(m, b)
 	default:
 		p.counters.Ignored++
 	}
@@ -48,21 +46,22 @@ func (p *Publication) writeAudio(m Message) {
 
 // audioConfig takes a sequence header. It takes effect at the next frame; an
 // identical repeat is nothing.
-func (p *Publication) audioConfig(body []byte, h flvtag.AudioHeader) {
+func (p *Publication) audioConfig(payload []byte, b body) {
 	a := &p.audio
-	if bytes.Equal(body, a.config) {
+	if a.config != nil && bytes.Equal(payload, a.config.Payload) {
 		a.next = nil
 		return
 	}
-	if h.Codec == flvtag.AAC {
-		config, err := aac.ParseConfig(body[h.Data:])
-		if err != nil {
+	next := b.packetOf(AudioConfig, 0, bytes.Clone(payload))
+	config := aac.Config{}
+	if b.codec == flvtag.AAC {
+		var err error
+		if config, err = aac.ParseConfig(next.Body()); err != nil {
 			p.counters.Malformed++
 			return
 		}
-		a.aac = config
 	}
-	a.codec, a.next = h.Codec, bytes.Clone(body)
+	a.aac, a.codec, a.next = config, b.codec, next
 	early := a.early
 	a.early, a.size = nil, 0
 	for _, pkt := range early {
@@ -70,18 +69,12 @@ func (p *Publication) audioConfig(body []byte, h flvtag.AudioHeader) {
 	}
 }
 
-func (p *Publication) audioFrame(m Message, h flvtag.AudioHeader) {
+func (p *Publication) audioFrame(m Message, b body) {
 	dts, repair := p.place(Audio, m.Timestamp)
-	pkt := &Packet{
-		Kind:          AudioFrame,
-		Codec:         h.Codec,
-		Discontinuity: repair == Jumped,
-		DTS:           dts,
-		Payload:       m.Payload,
-		Data:          h.Data,
-	}
+	pkt := b.packetOf(AudioFrame, dts, m.Payload)
+	pkt.Discontinuity = repair == Jumped
 	p.counters.AudioFrames++
-	if p.audio.config == nil && p.audio.next == nil && needsAudioConfig(h.Codec) {
+	if p.audio.config == nil && p.audio.next == nil && needsAudioConfig(b.codec) {
 		p.keepEarly(&p.audio.early, &p.audio.size, pkt)
 		return
 	}
@@ -102,8 +95,9 @@ func (p *Publication) passAudio(pkt *Packet) {
 // apply puts the next configuration in force and returns its packet.
 func (a *audioTrack) apply(dts int64) *Packet {
 	a.config, a.next = a.next, nil
-	h, _ := flvtag.ParseAudio(a.config)
-	return &Packet{Kind: AudioConfig, Codec: h.Codec, DTS: dts, Payload: a.config, Data: h.Data}
+	pkt := *a.config
+	pkt.DTS = dts
+	return &pkt
 }
 
 // needsAudioConfig reports whether a codec cannot be decoded without a sequence

@@ -82,11 +82,14 @@ func near(a, b uint32) bool {
 func frameTrack(m Message) (Track, bool) {
 	switch m.Type {
 	case flvtag.Video:
-		h, err := flvtag.ParseVideo(m.Payload)
-		return Video, err == nil && h.Packet == flvtag.Frames && h.Data < len(m.Payload)
+		b, err := readVideo(m.Payload)
+		return Video, err == nil && b.isFrame()
 	case flvtag.Audio:
-		h, err := flvtag.ParseAudio(m.Payload)
-		return Audio, err == nil && h.Packet == flvtag.Frames && h.Data < len(m.Payload)
+		b, err := readAudio(m.Payload)
+		return Audio, err == nil && b.isFrame()
 	}
 	return 0, false
 }
+
+// isFrame reports whether a body has a frame of the default track.
+func (b *body) isFrame() bool { return b.packet == flvtag.Frames && !b.further && !b.empty() }

@@ -14,6 +14,8 @@ type Info struct {
 	Publication *PublicationInfo `json:"publication,omitempty"`
 	Video       *VideoInfo       `json:"video,omitempty"`
 	Audio       *AudioInfo       `json:"audio,omitempty"`
+	// Further are the tracks beside these, which FLV and RTMP carry (multitrack).
+	Further []FurtherTrack `json:"further_tracks,omitempty"`
 }
 
 // PublicationInfo describes the newest publication.
@@ -64,7 +66,7 @@ func (s *Stream) Info() Info {
 	}
 	if p := s.last; p != nil {
 		info.Publication = p.info(s.hub.now())
-		info.Video, info.Audio = p.video.info(), p.audio.info()
+		info.Video, info.Audio, info.Further = p.video.info(), p.audio.info(), p.further
 	}
 	return info
 }
@@ -88,9 +90,7 @@ func (v *videoTrack) info() *VideoInfo {
 		return nil
 	}
 	info := &VideoInfo{Codec: v.codec.String(), FrameRate: v.frames.rate(), GOP: v.frames.gop()}
-	if avc := v.avc; v.config != nil && avc.Width > 0 {
-		info.RFC6381, info.Width, info.Height = avc.CodecString(), avc.Width, avc.Height
-	}
+	info.RFC6381, info.Width, info.Height = v.facts.CodecString, v.facts.Width, v.facts.Height
 	return info
 }
 

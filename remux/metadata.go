@@ -41,12 +41,6 @@ func (p *Publication) sendMetadata(dts int64) {
 	p.stream.write(&Packet{Kind: Metadata, DTS: dts, Payload: body})
 }
 
-// The numbers that annex E has for codecs, in the property's spelling.
-const (
-	videoCodecAVC = 7.0
-	audioCodecAAC = 10.0
-)
-
 // renderMetadata writes onMetaData from the configurations in force.
 func (p *Publication) renderMetadata() []byte {
 	var list []flvtag.Property
@@ -56,24 +50,25 @@ func (p *Publication) renderMetadata() []byte {
 		}
 	}
 	if v := &p.video; v.config != nil {
-		number("width", float64(v.avc.Width))
-		number("height", float64(v.avc.Height))
-		number("framerate", v.avc.FPS)
-		number("videocodecid", codecNumber(v.codec, flvtag.H264, videoCodecAVC))
+		number("width", float64(v.facts.Width))
+		number("height", float64(v.facts.Height))
+		number("framerate", v.facts.FPS)
+		number("videocodecid", codecNumber(&v.config.pkt, 0x80, 0x80, 0))
 	}
 	if a := &p.audio; a.config != nil {
 		number("audiosamplerate", float64(a.aac.SampleRate))
 		number("audiochannels", float64(a.aac.Channels))
 		list = append(list, flvtag.Property{Name: "stereo", Value: a.aac.Channels == 2})
-		number("audiocodecid", codecNumber(a.codec, flvtag.AAC, audioCodecAAC))
+		number("audiocodecid", codecNumber(a.config, 0xF0, 0x90, 4))
 	}
 	return flvtag.AppendMetadata(nil, append(list, p.properties...))
 }
 
-// codecNumber is the number of a codec: annex E's, or its FourCC as Enhanced RTMP says.
-func codecNumber(c, legacy flvtag.Codec, number float64) float64 {
-	if c == legacy {
-		return number
+// codecNumber is the number of a codec: the one in the header of its packets, which is
+// shifted by some bits, or its FourCC where that is an enhanced one, as Enhanced RTMP says.
+func codecNumber(pkt *Packet, mask, enhanced byte, shift int) float64 {
+	if first := pkt.Payload[0]; first&mask != enhanced {
+		return float64(first >> shift & 0x0F)
 	}
-	return float64(c)
+	return float64(pkt.Codec)
 }

@@ -17,6 +17,15 @@ const (
 	AudioConfig
 	// Metadata is an onMetaData script tag.
 	Metadata
+	// FurtherVideo and FurtherAudio are frames of other tracks than the default one
+	// (Enhanced RTMP, multitrack). They are passed on and not looked into.
+	FurtherVideo
+	FurtherAudio
+	// VideoState and AudioState are what a player must know for the frames after
+	// them: HDR colour information, the order of channels, configurations of
+	// further tracks. The newest one of each Slot is in force; see States.
+	VideoState
+	AudioState
 )
 
 // Packet is what a stream carries: a frame, a decoder configuration or metadata.
@@ -36,20 +45,28 @@ type Packet struct {
 	Composition int32
 	// Payload is the body of an FLV tag, header and coded data.
 	Payload []byte
-	// Data is the offset of the coded data in Payload.
-	Data int
+	// Data is the offset of the coded data in Payload, and End where they end, 0 for the
+	// end of Payload: a multitrack body has those of other tracks behind them.
+	Data, End int
+	// Slot tells states of one kind apart.
+	Slot uint16
 }
 
-// Body returns the coded data: an AVCC access unit, a raw AAC frame, a decoder
-// configuration record.
-func (p *Packet) Body() []byte { return p.Payload[p.Data:] }
+// Body returns the coded data of the default track: an access unit with lengths, a raw
+// AAC frame, a decoder configuration record.
+func (p *Packet) Body() []byte {
+	if p.End > 0 {
+		return p.Payload[p.Data:p.End]
+	}
+	return p.Payload[p.Data:]
+}
 
-// Track returns the track a frame or configuration belongs to; false for metadata.
+// Track returns whether a packet is video or audio; false for metadata.
 func (p *Packet) Track() (Track, bool) {
 	switch p.Kind {
-	case VideoFrame, VideoConfig:
+	case VideoFrame, VideoConfig, FurtherVideo, VideoState:
 		return Video, true
-	case AudioFrame, AudioConfig:
+	case AudioFrame, AudioConfig, FurtherAudio, AudioState:
 		return Audio, true
 	}
 	return 0, false
@@ -57,13 +74,14 @@ func (p *Packet) Track() (Track, bool) {
 
 // TagType returns the type of the FLV tag or RTMP message that carries the packet.
 func (p *Packet) TagType() flvtag.Type {
-	switch p.Kind {
-	case VideoFrame, VideoConfig:
+	track, ok := p.Track()
+	switch {
+	case !ok:
+		return flvtag.Script
+	case track == Video:
 		return flvtag.Video
-	case AudioFrame, AudioConfig:
-		return flvtag.Audio
 	}
-	return flvtag.Script
+	return flvtag.Audio
 }
 
 // Tracks says which tracks a publication has.

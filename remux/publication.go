@@ -51,6 +51,7 @@ type Publication struct {
 	decided    bool
 	metadata   []byte            // the onMetaData body in force
 	properties []flvtag.Property // what the encoder says of itself
+	further    []FurtherTrack
 	counters   Counters
 	rate       rateMeter
 	diagnosis  diagnosis
@@ -169,6 +170,9 @@ func (p *Publication) decide(now time.Time, final bool) {
 	}
 	for _, pkt := range probe {
 		if pkt != nil {
+			if pkt.Kind == VideoState || pkt.Kind == AudioState {
+				pkt.DTS = max(pkt.DTS, first) // it may have come before there was a time
+			}
 			p.stream.write(pkt)
 		}
 	}

@@ -42,6 +42,7 @@ type Stream struct {
 	metadata    *Packet
 	videoConfig *Packet
 	audioConfig *Packet
+	states      States
 	grace       *time.Timer
 	ended       bool
 	flaps       flaps
@@ -85,6 +86,9 @@ func (s *Stream) Attach(sink Sink) bool {
 			sink.Write(pkt)
 		}
 	}
+	for _, pkt := range s.states.All() {
+		sink.Write(pkt)
+	}
 	for _, pkt := range s.gop.packets {
 		sink.Write(pkt)
 	}
@@ -114,6 +118,7 @@ func (s *Stream) EndPublication(reason EndReason) bool {
 func (s *Stream) begin(tracks Tracks) {
 	s.tracks, s.begun = tracks, true
 	s.videoConfig, s.audioConfig, s.metadata = nil, nil, nil
+	s.states.Reset()
 	for _, sink := range s.sinks {
 		sink.Begin(tracks)
 	}
@@ -128,6 +133,8 @@ func (s *Stream) write(pkt *Packet) {
 		s.audioConfig, s.tracks.Audio = pkt, true
 	case Metadata:
 		s.metadata = pkt
+	case VideoState, AudioState:
+		s.states.Keep(pkt)
 	default:
 		s.gop.add(pkt, s.tracks.Video)
 	}

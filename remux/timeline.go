@@ -164,6 +164,20 @@ func (t *Timeline) Place(track Track, timestamp uint32) (int64, Repair) {
 	return dts, repair
 }
 
+// Beside returns where a timestamp lies beside the frames of its track, for what goes
+// along with them: a further track has no timestamps of its own to repair. It changes
+// nothing. What lies too far off is put at the stream's end.
+func (t *Timeline) Beside(track Track, timestamp uint32) int64 {
+	if !t.started {
+		return t.end
+	}
+	dts := t.unwrap(track, timestamp) + t.offset(track)
+	if dts < t.end-maxForward || dts > t.end+maxForward {
+		return t.end
+	}
+	return dts
+}
+
 // begin sets the offset of a publication from its first packet. A stream's first
 // publication keeps its encoder's timestamps.
 func (t *Timeline) begin(track Track, timestamp uint32) {

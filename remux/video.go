@@ -4,7 +4,6 @@ import (
 	"bytes"
 
 	"github.com/headwater-live/headwater/remux/flvtag"
-	"github.com/headwater-live/headwater/remux/h264"
 )
 
 // maxEarly and maxEarlyBytes bound the frames of a track that wait for its decoder
@@ -18,17 +17,34 @@ const (
 type videoTrack struct {
 	codec flvtag.Codec
 	// config is the configuration in force, next the one that waits for its
-	// keyframe: bodies of sequence header tags. header is the last sequence header
-	// that came, by which an identical repeat is known.
-	config, next, header []byte
-	avc, nextAVC         h264.Config
-	explicit             bool // a sequence header came since the last keyframe
+	// keyframe, and facts those of config.
+	config, next *videoConfig
+	facts        videoFacts
+	// header is the body of the last sequence header that came, by which an identical
+	// repeat is known.
+	header   []byte
+	explicit bool // a sequence header came since the last keyframe
 	// open: a keyframe has been passed on, so that what follows can be decoded.
-	open   bool
-	sawIDR bool
-	early  []*Packet
-	size   int
-	frames frameMeter
+	open     bool
+	sawStart bool // a picture at which decoding can start, by its NALUs
+	early    []*Packet
+	size     int
+	frames   frameMeter
+}
+
+// videoConfig is a decoder configuration.
+type videoConfig struct {
+	pkt     Packet  // without its DTS
+	decoder decoder // nil for a codec that is not looked into
+	facts   videoFacts
+}
+
+// current returns the newest configuration, nil if there is none.
+func (v *videoTrack) current() *videoConfig {
+	if v.next != nil {
+		return v.next
+	}
+	return v.config
 }
 
 // known reports whether the track can be announced.
@@ -41,20 +57,18 @@ func (v *videoTrack) giveUp(p *Publication) {
 }
 
 func (p *Publication) writeVideo(m Message) {
-	h, err := flvtag.ParseVideo(m.Payload)
+	b, err := readVideo(m.Payload)
 	if err != nil {
 		p.counters.Malformed++
 		return
 	}
-	switch h.Packet {
-	case flvtag.SequenceHeader:
-		p.videoConfig(m.Payload, h)
-	case flvtag.Frames:
-		if h.Data < len(m.Payload) {
-			p.videoFrame(m, h)
-			return
-		}
-		p.counters.Ignored++
+	switch {
+	case b.relayed():
+		p.relay(Video, m, b)
+	case b.packet == flvtag.SequenceHeader:
+		p.videoConfig(m.Payload, b)
+	case b.packet == flvtag.Frames && !b.empty():
+		p.videoFrame(m, b)
 	default:
 		p.counters.Ignored++
 	}
@@ -62,27 +76,28 @@ func (p *Publication) writeVideo(m Message) {
 
 // videoConfig takes a sequence header. It takes effect at the next keyframe; an
 // identical repeat is nothing.
-func (p *Publication) videoConfig(body []byte, h flvtag.VideoHeader) {
+func (p *Publication) videoConfig(payload []byte, b body) {
 	v := &p.video
 	v.explicit = true
-	if bytes.Equal(body, v.header) {
+	if bytes.Equal(payload, v.header) {
 		return
 	}
-	var avc h264.Config
-	if h.Codec == flvtag.H264 {
-		var err error
-		if avc, err = h264.ParseConfig(body[h.Data:]); err != nil {
+	next := &videoConfig{pkt: *b.packetOf(VideoConfig, 0, bytes.Clone(payload))}
+	if s := syntaxOf(b.codec); s != nil {
+		d, err := s.parse(next.pkt.Body())
+		if err != nil {
 			p.counters.Malformed++
 			return
 		}
+		next.decoder, next.facts = d, d.facts()
 	}
-	v.header = bytes.Clone(body)
-	v.codec = h.Codec
-	if bytes.Equal(v.header, v.config) {
+	v.header = next.pkt.Payload
+	v.codec = b.codec
+	if v.config != nil && bytes.Equal(v.header, v.config.pkt.Payload) {
 		v.next = nil
 		return
 	}
-	v.next, v.nextAVC = v.header, avc
+	v.next = next
 	early := v.early
 	v.early, v.size = nil, 0
 	for _, pkt := range early {
@@ -91,25 +106,19 @@ func (p *Publication) videoConfig(body []byte, h flvtag.VideoHeader) {
 }
 
 // videoFrame takes an access unit.
-func (p *Publication) videoFrame(m Message, h flvtag.VideoHeader) {
+func (p *Publication) videoFrame(m Message, b body) {
 	dts, repair := p.place(Video, m.Timestamp)
-	pkt := &Packet{
-		Kind:          VideoFrame,
-		Codec:         h.Codec,
-		Keyframe:      h.Frame == flvtag.FrameKey,
-		Discontinuity: repair == Jumped,
-		DTS:           dts,
-		Composition:   max(0, h.Composition),
-		Payload:       m.Payload,
-		Data:          h.Data,
-	}
+	pkt := b.packetOf(VideoFrame, dts, m.Payload)
+	pkt.Keyframe = b.key
+	pkt.Discontinuity = repair == Jumped
+	pkt.Composition = max(0, b.composition)
 	p.counters.VideoFrames++
 	p.video.frames.add(dts)
-	if h.Codec == flvtag.H264 && !p.inspectH264(pkt, h) {
+	if s := syntaxOf(b.codec); s != nil && !p.inspect(pkt, b, s) {
 		p.counters.Malformed++
 		return
 	}
-	if p.video.config == nil && p.video.next == nil && needsVideoConfig(h.Codec) {
+	if p.video.current() == nil && needsVideoConfig(b.codec) {
 		p.keepEarly(&p.video.early, &p.video.size, pkt)
 		return
 	}
@@ -137,9 +146,11 @@ func (p *Publication) passVideo(pkt *Packet) {
 
 // apply puts the next configuration in force and returns its packet.
 func (v *videoTrack) apply(dts int64) *Packet {
-	v.config, v.avc, v.next = v.next, v.nextAVC, nil
-	h, _ := flvtag.ParseVideo(v.config)
-	return &Packet{Kind: VideoConfig, Codec: h.Codec, DTS: dts, Payload: v.config, Data: h.Data}
+	v.config, v.next = v.next, nil
+	v.facts = v.config.facts
+	pkt := v.config.pkt
+	pkt.DTS = dts
+	return &pkt
 }
 
 // keepEarly keeps a frame until its configuration comes. Once the tracks are

@@ -81,8 +81,8 @@ func (p *Publication) judgeBitrate(now time.Time, seconds float64) {
 	// The mean of the first windows, and later a slow one: what stays becomes usual.
 	w.learnt++
 	w.bitrate += (rate - w.bitrate) / float64(min(w.learnt, 2*bitrateLearn))
-	avc := p.video.avc
-	pixels := float64(avc.Width) * float64(avc.Height) * float64(w.videoFrames)
+	size := p.video.facts
+	pixels := float64(size.Width) * float64(size.Height) * float64(w.videoFrames)
 	if p.video.codec == flvtag.H264 && w.videoFrames >= minIntervals && pixels > 0 {
 		perPixel := float64(w.videoBytes) * 8 / pixels
 		p.find(bitrateTooLow, now, perPixel < minBitsPerPixel,

@@ -20,8 +20,8 @@ type Join struct {
 	First bool
 	// Tracks are those that the log has.
 	Tracks remux.Tracks
-	// Configs are the metadata and configurations in force, in that order; empty where
-	// the viewer has them already.
+	// Configs are the metadata, configurations and states in force, in that order; empty
+	// where the viewer has them already.
 	Configs []*remux.Packet
 	// DTS is that of the keyframe, in ms.
 	DTS int64

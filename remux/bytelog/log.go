@@ -35,6 +35,7 @@ type Log struct {
 	tracks remux.Tracks
 	// The newest of each, which who joins is sent first.
 	metadata, video, audio *remux.Packet
+	states                 remux.States
 	// configs counts the changes of those, so that who jumps knows what it missed.
 	configs uint64
 	// wake is closed and replaced when there is something new to read.
@@ -72,6 +73,10 @@ func (l *Log) Begin(tracks remux.Tracks) {
 	}
 	l.begun, l.joinable, l.keyed = true, false, false
 	l.joinAt = l.endLocked()
+	if len(l.states.All()) > 0 {
+		l.states.Reset()
+		l.configs++
+	}
 	l.wakeLocked()
 }
 
@@ -100,6 +105,11 @@ func (l *Log) note(pkt *remux.Packet) bool {
 		kept = &l.video
 	case remux.AudioConfig:
 		kept = &l.audio
+	case remux.VideoState, remux.AudioState:
+		if l.states.Keep(pkt) {
+			l.configs++
+		}
+		return true
 	default:
 		if l.joins(pkt) {
 			l.joinAt, l.joinDTS, l.joinable = l.endLocked(), pkt.DTS, true
@@ -246,6 +256,7 @@ func (l *Log) Join(dst []byte, known uint64) (prologue []byte, at Position, conf
 				j.Configs = append(j.Configs, pkt)
 			}
 		}
+		j.Configs = append(j.Configs, l.states.All()...)
 	}
 	return l.format.Join(dst, j), l.joinAt, configs
 }

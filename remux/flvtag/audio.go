@@ -75,7 +75,9 @@ func exAudioPacket(packetType byte) Packet {
 		return Frames
 	case exSequenceEnd:
 		return EndOfSequence
-	default: // exAudioMultichan and what is not yet defined
+	case exAudioMultichan:
+		return Metadata
+	default: // what is not yet defined
 		return Other
 	}
 }

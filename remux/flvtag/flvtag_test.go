@@ -61,7 +61,7 @@ var audioCases = []struct {
 	{"AAC frame", []byte{0xaf, 1, 0x21}, AudioHeader{Codec: AAC, Packet: Frames, Data: 2}},
 	{"MP3", []byte{0x2f, 0xff}, AudioHeader{Codec: MP3, Packet: Frames, Data: 1}},
 	{"enhanced Opus", []byte{0x91, 'O', 'p', 'u', 's', 1}, AudioHeader{Codec: Opus, Packet: Frames, Data: 5, Enhanced: true}},
-	{"enhanced multichannel map", []byte{0x94, 'O', 'p', 'u', 's', 1}, AudioHeader{Codec: Opus, Packet: Other, Data: 5, Enhanced: true}},
+	{"enhanced multichannel map", []byte{0x94, 'O', 'p', 'u', 's', 1}, AudioHeader{Codec: Opus, Packet: Metadata, Data: 5, Enhanced: true}},
 }
 
 func TestParseAudio(t *testing.T) {
@@ -95,6 +95,11 @@ func TestMultitrackIsTakenApart(t *testing.T) {
 	var got []Track
 	if err := VideoTracks(body, h, func(track Track) bool { got = append(got, track); return true }); err != nil {
 		t.Fatal(err)
+	}
+	for _, track := range got {
+		if !bytes.Equal(body[track.At:track.At+len(track.Data)], track.Data) {
+			t.Errorf("track %d is not at %d", track.ID, track.At)
+		}
 	}
 	if len(got) != 2 || got[1].ID != 1 || got[1].Composition != 8 || !bytes.Equal(got[1].Data, []byte{0xbb}) || got[0].Packet != Frames {
 		t.Errorf("%+v", got)

@@ -16,11 +16,13 @@ const (
 type Track struct {
 	ID    uint8
 	Codec Codec
-	// Packet, Composition and Data are as in VideoHeader; Data lies within the
-	// body that was taken apart.
+	// Packet and Composition are as in VideoHeader.
 	Packet      Packet
 	Composition int32
-	Data        []byte
+	// Data is the coded data, which lies at offset At of the body that was taken
+	// apart.
+	Data []byte
+	At   int
 }
 
 // VideoTracks calls yield for each track of a multitrack video body, in order,
@@ -36,7 +38,8 @@ func VideoTracks(body []byte, h VideoHeader, yield func(Track) bool) error {
 		if err != nil {
 			return true
 		}
-		t.Packet, t.Composition, t.Data = th.Packet, th.Composition, t.Data[th.Data:]
+		t.Packet, t.Composition = th.Packet, th.Composition
+		t.Data, t.At = t.Data[th.Data:], t.At+th.Data
 		return yield(t)
 	})
 }
@@ -88,7 +91,7 @@ func tracks(body []byte, at int, yield func(Track, byte) bool) error {
 		if size > len(body)-at {
 			return fmt.Errorf("read track of %d bytes: %w", size, ErrTruncated)
 		}
-		t.Data = body[at : at+size]
+		t.Data, t.At = body[at:at+size], at
 		at += size
 		if !yield(t, packetType) {
 			return nil

@@ -30,11 +30,13 @@ const (
 	SequenceHeader
 	// EndOfSequence has no data and is no frame, whatever its frame type says.
 	EndOfSequence
-	// Metadata is HDR colour information (Enhanced RTMP) for the frames to come.
+	// Metadata describes the frames to come (Enhanced RTMP): HDR colour information
+	// of video, the order of channels of audio.
 	Metadata
-	// Multitrack holds several tracks; Tracks takes it apart.
+	// Multitrack holds tracks with their ids; VideoTracks and AudioTracks take it
+	// apart.
 	Multitrack
-	// Other is a packet that carries no media: a seek command, a multichannel map.
+	// Other is a packet that carries no media, such as a seek command.
 	Other
 )
 
