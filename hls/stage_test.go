@@ -116,8 +116,8 @@ func onStage(t *testing.T, config Config, test func(*stage)) {
 		s.history.Segments = map[string][]byte{}
 		s.latest = map[string]int{}
 		s.start()
+		defer s.stop()
 		test(s)
-		s.stop()
 	})
 }
 
@@ -131,6 +131,9 @@ func (s *stage) start() {
 }
 
 func (s *stage) stop() {
+	if s.server == nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	s.server.Close(ctx)
@@ -247,6 +250,9 @@ func (s *stage) do(r *http.Request) *httptest.ResponseRecorder {
 func (s *stage) look() {
 	synctest.Wait()
 	s.looked = time.Now()
+	if s.server == nil {
+		return
+	}
 	index := "/" + string(testName) + "/index.m3u8"
 	w := s.get(index)
 	if w.Code != http.StatusOK {
