@@ -2,7 +2,10 @@ package remux
 
 import (
 	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/headwater-live/headwater/remux/flvtag"
 )
@@ -192,4 +195,12 @@ func (p *Publication) encoder() string {
 	return cutName(p.publisher.Encoder)
 }
 
-func cutName(name string) string { return name[:min(len(name), maxEncoderName)] }
+// cutName bounds a name, and leaves out what could deceive who reads it in a terminal.
+func cutName(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, name[:min(len(name), maxEncoderName)])
+}

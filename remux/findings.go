@@ -142,10 +142,10 @@ var kinds = [numFindings]findingKind{
 		numbers("%.0f broken messages in the last %.0f s, %.0f in all", 3)},
 	codecUnsupported: {"codec-unsupported", Warning, steady,
 		"In OBS: Settings, Output, Video Encoder H.264 and Audio Encoder AAC.",
-		texts("%s")},
+		said},
 	encoderName: {"encoder", Informational, steady,
 		"Nothing is wrong: this is the name that the encoder gives itself.",
-		texts("%q")},
+		said},
 }
 
 func numbers(format string, n int) func(measures) string {
@@ -158,9 +158,7 @@ func numbers(format string, n int) func(measures) string {
 	}
 }
 
-func texts(format string) func(measures) string {
-	return func(v measures) string { return fmt.Sprintf(format, v.text) }
-}
+func said(v measures) string { return v.text }
 
 // findingState is what is known of one finding of a publication.
 type findingState struct {
