@@ -13,9 +13,9 @@ type description struct {
 func (c *segmenter) describe() description {
 	var d description
 	if c.video != nil {
-		d.codecs = c.video.CodecString()
-		d.width, d.height = c.video.Width, c.video.Height
-		d.frameRate = c.meter.rate(c.video.FPS)
+		d.codecs = c.video.codec
+		d.width, d.height = c.video.width, c.video.height
+		d.frameRate = c.meter.rate(c.video.fps)
 	}
 	if c.audio != nil {
 		if d.codecs != "" {

@@ -5,7 +5,6 @@ import (
 
 	"github.com/headwater-live/headwater/remux"
 	"github.com/headwater-live/headwater/remux/aac"
-	"github.com/headwater-live/headwater/remux/h264"
 	"github.com/headwater-live/headwater/remux/mpegts"
 )
 
@@ -14,19 +13,18 @@ type muxer struct {
 	ts       *mpegts.Muxer
 	gatherer *mpegts.AudioGatherer
 	gathered ticks  // time of the first frame in it, maxTicks if it is empty
-	sets     []byte // SPS and PPS in Annex B, which precede each IDR
+	sets     []byte // parameter sets in Annex B, which precede each random access point
 	// lengthSize is the size of NALU lengths in access units.
 	lengthSize int
 	header     []byte // of an ADTS frame
 }
 
 // configure sets the tracks; nil is one that is not there.
-func (m *muxer) configure(video *h264.Config, audio *aac.Config) {
+func (m *muxer) configure(video *picture, audio *aac.Config) {
 	videoType, audioType, gather := mpegts.None, mpegts.None, int64(mpegts.GatherAlone)
 	if video != nil {
-		videoType, gather = mpegts.H264, mpegts.GatherWithVideo
-		m.sets = video.AppendAnnexB(m.sets[:0])
-		m.lengthSize = video.LengthSize
+		videoType, gather = video.kind, mpegts.GatherWithVideo
+		m.sets, m.lengthSize = video.sets, video.lengthSize
 	}
 	if audio != nil {
 		audioType = mpegts.AAC

@@ -6,7 +6,6 @@ import (
 	"github.com/headwater-live/headwater/remux"
 	"github.com/headwater-live/headwater/remux/aac"
 	"github.com/headwater-live/headwater/remux/flvtag"
-	"github.com/headwater-live/headwater/remux/h264"
 )
 
 // segmenter makes segments of a stream's packets. It runs in the publisher's
@@ -30,11 +29,11 @@ type segmenter struct {
 	any      bool // the channel has a segment before this one
 	reanchor bool // the next segment's date is that of the clock
 
-	video    *h264.Config
+	video    *picture
 	audio    *aac.Config
-	newVideo *h264.Config // takes effect at the next keyframe
+	newVideo *picture // takes effect at the next keyframe
 	newAudio *aac.Config  // takes effect at the next segment
-	idle     *h264.Config // of video that was announced and did not come
+	idle     *picture // of video that was announced and did not come
 
 	clock audioClock
 	// waiting are audio frames that are not yet written: those ahead of the video,
@@ -120,20 +119,20 @@ func (c *segmenter) End() {
 }
 
 func (c *segmenter) videoConfig(pkt *remux.Packet) {
-	config, err := h264.ParseConfig(pkt.Body())
-	if pkt.Codec != flvtag.H264 || err != nil {
+	config, err := readPicture(pkt)
+	if err != nil {
 		c.dropVideo()
 		return
 	}
 	c.idle = nil
-	if c.video != nil && c.video.Equal(config) {
+	if c.video != nil && c.video.equal(config) {
 		c.newVideo = nil
 		return
 	}
-	c.newVideo = &config
+	c.newVideo = config
 }
 
-// dropVideo goes on without the video: MPEG-TS takes H.264 alone.
+// dropVideo goes on without the video: it is of a codec that is not carried.
 func (c *segmenter) dropVideo() {
 	c.newVideo, c.idle = nil, nil
 	if c.cutter.hasVideo {
@@ -176,7 +175,7 @@ func (c *segmenter) audioConfig(pkt *remux.Packet) {
 }
 
 func (c *segmenter) videoFrame(pkt *remux.Packet) {
-	if pkt.Codec != flvtag.H264 {
+	if _, carried := videoTypes[pkt.Codec]; !carried {
 		c.dropVideo()
 		return
 	}
