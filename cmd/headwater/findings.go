@@ -82,7 +82,7 @@ func (l *findingLog) write(h heardFinding) {
 // cannotCarry names the outputs that are on and cannot carry a codec. FLV and RTMP carry all.
 func cannotCarry(hls bool) func(flvtag.Codec) string {
 	return func(c flvtag.Codec) string {
-		if hls && c != flvtag.H264 && c != flvtag.AAC {
+		if hls && c != flvtag.H264 && c != flvtag.HEVC && c != flvtag.AAC {
 			return "HLS"
 		}
 		return ""

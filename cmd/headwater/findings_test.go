@@ -76,7 +76,7 @@ func TestHLSCannotCarryEveryCodec(t *testing.T) {
 		codec flvtag.Codec
 		want  string
 	}{
-		{true, flvtag.H264, ""}, {true, flvtag.AAC, ""}, {true, flvtag.VP9, "HLS"}, {false, flvtag.VP9, ""},
+		{true, flvtag.H264, ""}, {true, flvtag.HEVC, ""}, {true, flvtag.AAC, ""}, {true, flvtag.VP9, "HLS"}, {false, flvtag.VP9, ""},
 	} {
 		if got := cannotCarry(test.hls)(test.codec); got != test.want {
 			t.Errorf("%s, HLS %t: %q, want %q", test.codec, test.hls, got, test.want)
