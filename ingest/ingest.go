@@ -77,6 +77,7 @@ type Server struct {
 	sessions sync.WaitGroup
 	ctx      context.Context // ends handshakes and playing
 	cancel   context.CancelFunc
+	rest     time.Duration // see restTime
 
 	// mu guards all below.
 	mu        sync.Mutex
@@ -103,6 +104,7 @@ func NewServer(config Config) *Server {
 	}
 	s := &Server{
 		config:    config,
+		rest:      restTime,
 		listeners: make(map[net.Listener]struct{}),
 		conns:     make(map[net.Conn]*connection),
 		perIP:     make(map[netip.Addr]int),

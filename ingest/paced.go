@@ -17,6 +17,7 @@ const restTime = 40 * time.Millisecond
 type pacedConn struct {
 	net.Conn
 	resting func() bool
+	rest    time.Duration
 	// emptied: the last read got less than it had room for. Of the reading goroutine.
 	emptied bool
 	closed  atomic.Bool
@@ -25,7 +26,7 @@ type pacedConn struct {
 // Read implements net.Conn.
 func (c *pacedConn) Read(p []byte) (int, error) {
 	if c.emptied && c.resting() && !c.closed.Load() {
-		time.Sleep(restTime)
+		time.Sleep(c.rest)
 	}
 	n, err := c.Conn.Read(p)
 	c.emptied = n < len(p)

@@ -42,7 +42,7 @@ func (s *Server) serve(nc net.Conn, entry *connection) {
 		publications: make(map[uint32]*publication),
 		players:      make(map[uint32]*player),
 	}
-	se.conn = rtmp.NewServerConn(&pacedConn{Conn: nc, resting: se.unwatched}, s.rtmpConfig())
+	se.conn = rtmp.NewServerConn(&pacedConn{Conn: nc, resting: se.unwatched, rest: s.rest}, s.rtmpConfig())
 	defer func() { _ = se.conn.Close() }()
 	err := se.run()
 	for id := range se.publications {
