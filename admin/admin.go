@@ -7,6 +7,7 @@
 //	GET    /api/v1/streams             all streams, and how many viewers wait for others
 //	GET    /api/v1/streams/APP/NAME    one stream
 //	DELETE /api/v1/streams/APP/NAME    ends its publication
+//	GET    /metrics                    the same in numbers, for Prometheus
 //	GET    /api/v1/server              version, uptime, refusals, limits in force
 package admin
 
@@ -37,6 +38,8 @@ type Config struct {
 	Ready func() (ok bool, reason string)
 	// Sources tell of the server as a whole.
 	Sources Sources
+	// PerStream gives each stream metrics of its own, up to a bound.
+	PerStream bool
 	// Token is what requests must show as "Authorization: Bearer TOKEN"; "" is none.
 	// Health and readiness need no token.
 	Token  string
@@ -51,6 +54,7 @@ func NewHandler(config Config) http.Handler {
 	mux.HandleFunc("GET /readyz", h.ready)
 	mux.Handle("GET /api/v1/streams", h.authorised(h.list))
 	mux.Handle("GET /api/v1/streams/{app}/{name}", h.authorised(h.show))
+	mux.Handle("GET /metrics", h.authorised(metricsHandler(&h.config).ServeHTTP))
 	mux.Handle("GET /api/v1/server", h.authorised(h.server))
 	mux.Handle("DELETE /api/v1/streams/{app}/{name}", h.authorised(h.end))
 	return mux

@@ -141,7 +141,7 @@ var kinds = [numFindings]findingKind{
 		"Update the encoder: it sends messages that are no media.",
 		numbers("%.0f broken messages in the last %.0f s, %.0f in all", 3)},
 	codecUnsupported: {"codec-unsupported", Warning, steady,
-		"In OBS: Settings, Output, Video Encoder H.264 and Audio Encoder AAC.",
+		"In OBS: Settings, Output, Video Encoder H.264 or HEVC and Audio Encoder AAC.",
 		said},
 	encoderName: {"encoder", Informational, steady,
 		"Nothing is wrong: this is the name that the encoder gives itself.",

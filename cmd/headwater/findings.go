@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/headwater-live/headwater/hls"
 	"github.com/headwater-live/headwater/remux"
 	"github.com/headwater-live/headwater/remux/flvtag"
 )
@@ -80,7 +81,7 @@ func (l *findingLog) write(h heardFinding) {
 }
 
 // cannotCarry names the outputs that are on and cannot carry a codec. FLV and RTMP carry all.
-func cannotCarry(hls bool) func(flvtag.Codec) string {
+func cannotCarry(hlsEnabled bool) func(flvtag.Codec) string {
 	return func(c flvtag.Codec) string {
 		if hls && c != flvtag.H264 && c != flvtag.HEVC && c != flvtag.AAC {
 			return "HLS"

@@ -102,11 +102,12 @@ func (s *server) build() error {
 	s.ingest = ingest.NewServer(s.ingestConfig())
 	s.public = edge.NewServer(handler, s.logger)
 	s.private = admin.NewServer(admin.NewHandler(admin.Config{
-		Streams: s.hub,
-		Ready:   s.ready,
-		Sources: s.sources(),
-		Token:   s.cfg.Admin.Token,
-		Logger:  s.logger,
+		Streams:   s.hub,
+		Ready:     s.ready,
+		Sources:   s.sources(),
+		PerStream: s.cfg.Metrics.PerStream,
+		Token:     s.cfg.Admin.Token,
+		Logger:    s.logger,
 	}), s.logger)
 	return nil
 }

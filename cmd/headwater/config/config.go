@@ -34,6 +34,7 @@ type Config struct {
 	HTTP    HTTP
 	HTTPS   TLSListener // the routes of HTTP over TLS, with HTTP/2
 	Admin   Admin
+	Metrics Metrics
 	Storage Storage
 	HLS     HLS
 	Stream  Stream
@@ -78,6 +79,11 @@ type HTTP struct {
 type Admin struct {
 	Addr  string // host:port to listen on; "" is off
 	Token string // bearer token; required when Addr is not a loopback address
+}
+
+// Metrics configures the metrics of the private HTTP listener.
+type Metrics struct {
+	PerStream bool // each stream has series of its own; names are chosen by publishers
 }
 
 // StorageKind names a blob store.

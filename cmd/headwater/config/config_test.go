@@ -35,7 +35,7 @@ func TestEveryRowHasAFieldOfItsOwn(t *testing.T) {
 		seen[s.key] = true
 		changed := Default()
 		v := s.bind(&changed)
-		candidates := append(strings.Split(v.kind, "|"), other[v.kind], "3", "7s", "7ms", "65KiB", "error")
+		candidates := append(strings.Split(v.kind, "|"), other[v.kind], "true", "3", "7s", "7ms", "65KiB", "error")
 		for _, text := range candidates {
 			if text != "" && v.set(text) == nil && v.get() != s.bind(ptr(Default())).get() {
 				break

@@ -73,6 +73,9 @@ var table = []setting{
 	{key: "admin.token", def: "", help: "bearer token of the private listener; required unless it is on loopback", secret: true,
 		bind: func(c *Config) value { return text(&c.Admin.Token, "secret") }},
 
+	{key: "metrics.per_stream", def: "false", help: "give each stream metrics of its own, for at most 1000 streams",
+		bind: func(c *Config) value { return boolean(&c.Metrics.PerStream) }},
+
 	{key: "storage.kind", def: "dir", help: "where segments and journals live; memory keeps nothing",
 		bind: func(c *Config) value { return choice(&c.Storage.Kind, StorageDir, StorageMemory) }},
 	{key: "storage.dir", def: "./headwater-data", help: "folder of the dir storage, made when it is missing",

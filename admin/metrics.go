@@ -1,0 +1,158 @@
+package admin
+
+import (
+	"log/slog"
+	"maps"
+	"net/http"
+	"runtime"
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/headwater-live/headwater/remux"
+)
+
+// maxScrapes is how many scrapes are answered at once. Prometheus makes one; the rest is a
+// mistake that must not cost more than it.
+const maxScrapes = 3
+
+// metricsHandler answers in the text format of Prometheus. All metrics come from one registry of
+// its own, and from snapshots that are taken when it is asked: nothing is counted twice.
+func metricsHandler(config *Config) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		&collector{config: config},
+	)
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{
+		ErrorLog:            slog.NewLogLogger(config.Logger.Handler(), slog.LevelWarn),
+		ErrorHandling:       promhttp.ContinueOnError,
+		MaxRequestsInFlight: maxScrapes,
+	})
+}
+
+// metric describes a metric whose labels are constants of the program, so that a peer cannot
+// make series.
+func metric(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("headwater_"+name, help, labels, nil)
+}
+
+// The metrics.
+var (
+	buildInfo = metric("build_info", "1, labelled with the version.", "version", "go_version")
+
+	streamsDesc = metric("streams", "Streams that exist, by state.", "state")
+	begun       = metric("publications_begun_total", "Publications that began.")
+	ended       = metric("publications_ended_total", "Publications that ended, by reason.", "reason")
+	ingestBytes = metric("ingest_bytes_total", "Bytes of media messages from publishers.")
+	messages    = metric("ingest_messages_total", "Media messages from publishers.")
+	frames      = metric("ingest_frames_total", "Frames from publishers, by track.", "track")
+	keyframes   = metric("ingest_keyframes_total", "Keyframes from publishers.")
+	repairs     = metric("timestamp_repairs_total", "Timestamps of publishers that were repaired, by kind.", "kind")
+	dropped     = metric("ingest_dropped_total", "Messages and frames of publishers that were not passed on, by reason.", "reason")
+	refusals    = metric("refusals_total", "Connections and requests that were refused or broken off, by reason.", "reason")
+
+	findingsActive = metric("findings_active", "Findings of publications in progress, by code.", "code")
+	findingsRaised = metric("findings_raised_total", "Findings that were raised, by code.", "code")
+
+	viewersDesc = metric("viewers", "Viewers that read a stream as it comes, by protocol.", "protocol")
+	sent        = metric("sent_bytes_total", "Bytes sent to viewers, by protocol.", "protocol")
+	jumps       = metric("viewer_jumps_total", "Viewers that fell behind and continued at a keyframe, by protocol.", "protocol")
+	slow        = metric("viewers_closed_slow_total", "Viewers that were closed for being too slow, by protocol.", "protocol")
+
+	listed        = metric("hls_segments_listed_total", "HLS segments that were listed.")
+	lost          = metric("hls_segments_lost_total", "HLS segments that were given up because storing was too slow.")
+	storageErrors = metric("hls_storage_errors_total", "Failed writes of HLS segments, which are served from memory then.")
+	leftOut       = metric("hls_frames_left_out_total", "Audio frames that no HLS segment could take.")
+)
+
+// collector is a prometheus.Collector of everything that is not the Go runtime's.
+type collector struct{ config *Config }
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		buildInfo, streamsDesc, begun, ended, ingestBytes, messages, frames, keyframes, repairs, dropped, refusals,
+		findingsActive, findingsRaised, viewersDesc, sent, jumps, slow, listed, lost, storageErrors, leftOut,
+	} {
+		ch <- d
+	}
+	if c.config.PerStream {
+		for _, d := range perStream {
+			ch <- d
+		}
+	}
+}
+
+// samples sends samples of counters and gauges.
+type samples chan<- prometheus.Metric
+
+func (s samples) counter(d *prometheus.Desc, v uint64, labels ...string) {
+	s <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+}
+
+func (s samples) gauge(d *prometheus.Desc, v float64, labels ...string) {
+	s <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	out, from := samples(ch), &c.config.Sources
+	out.gauge(buildInfo, 1, from.Version, runtime.Version())
+	if from.Totals != nil {
+		out.totals(from.Totals())
+	}
+	if from.Refusals != nil {
+		for reason, n := range from.Refusals() {
+			out.counter(refusals, n, reason)
+		}
+	}
+	for _, protocol := range slices.Sorted(maps.Keys(from.Viewers)) {
+		v := from.Viewers[protocol]()
+		out.gauge(viewersDesc, float64(v.Viewers), protocol)
+		out.counter(sent, v.BytesSent, protocol)
+		out.counter(jumps, v.Jumps, protocol)
+		out.counter(slow, v.SlowClosed, protocol)
+	}
+	if from.Segments != nil {
+		s := from.Segments()
+		out.counter(listed, s.Listed)
+		out.counter(lost, s.Lost)
+		out.counter(storageErrors, s.StorageErrors)
+		out.counter(leftOut, s.FramesLeftOut)
+	}
+	if c.config.PerStream {
+		out.perStream(c.config.Streams.Streams())
+	}
+}
+
+func (s samples) totals(t remux.Totals) {
+	s.gauge(streamsDesc, float64(t.Live), "live")
+	s.gauge(streamsDesc, float64(t.Streams-t.Live), "idle")
+	s.counter(begun, t.Begun)
+	for reason, n := range t.Ended {
+		s.counter(ended, n, string(reason))
+	}
+	c := &t.Counters
+	s.counter(ingestBytes, c.Bytes)
+	s.counter(messages, c.Messages)
+	s.counter(frames, c.VideoFrames, "video")
+	s.counter(frames, c.AudioFrames, "audio")
+	s.counter(keyframes, c.Keyframes)
+	s.counter(repairs, c.Clamped, "clamped")
+	s.counter(repairs, c.Realigned, "realigned")
+	s.counter(repairs, c.Jumped, "jumped")
+	s.counter(dropped, c.Malformed, "malformed")
+	s.counter(dropped, c.Unconfigured, "without-configuration")
+	s.counter(dropped, c.Undecodable, "before-keyframe")
+	s.counter(dropped, c.Ignored, "ignored")
+	for code, n := range t.Raised {
+		s.counter(findingsRaised, n, string(code))
+	}
+	for code, n := range t.Active {
+		s.gauge(findingsActive, float64(n), string(code))
+	}
+}

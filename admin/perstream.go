@@ -1,0 +1,48 @@
+package admin
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/headwater-live/headwater/remux"
+)
+
+// maxStreamSeries is how many streams have series of their own, the first ones by name. Names are
+// chosen by publishers, and each costs Prometheus some kilobytes for as long as it remembers.
+const maxStreamSeries = 1_000
+
+// The metrics of a stream.
+var (
+	streamLive      = metric("stream_live", "1 while the stream is being published.", "stream")
+	streamViewers   = metric("stream_viewers", "Viewers that read the stream as it comes.", "stream")
+	streamBitrate   = metric("stream_bitrate_bits_per_second", "Bitrate of the publication over the last seconds.", "stream")
+	streamFrameRate = metric("stream_frame_rate", "Measured video frames per second.", "stream")
+	streamGOP       = metric("stream_gop_seconds", "Length of the last GOP.", "stream")
+	streamFindings  = metric("stream_findings_active", "Findings of severity warning about the publication in progress.", "stream")
+
+	perStream = []*prometheus.Desc{streamLive, streamViewers, streamBitrate, streamFrameRate, streamGOP, streamFindings}
+)
+
+func (s samples) perStream(streams []*remux.Stream) {
+	for _, stream := range streams[:min(len(streams), maxStreamSeries)] {
+		info := stream.Info()
+		name := string(info.Name)
+		s.gauge(streamViewers, float64(info.Viewers), name)
+		if info.State != "live" {
+			s.gauge(streamLive, 0, name)
+			continue
+		}
+		s.gauge(streamLive, 1, name)
+		warnings := 0
+		for _, f := range info.Publication.Findings {
+			if f.Active && f.Severity == remux.Warning {
+				warnings++
+			}
+		}
+		s.gauge(streamFindings, float64(warnings), name)
+		s.gauge(streamBitrate, float64(info.Publication.Bitrate), name)
+		if info.Video != nil {
+			s.gauge(streamFrameRate, info.Video.FrameRate, name)
+			s.gauge(streamGOP, info.Video.GOP, name)
+		}
+	}
+}
