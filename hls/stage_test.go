@@ -27,6 +27,7 @@ type faultyStore struct {
 
 	mu      sync.Mutex
 	failing error         // Put and Append answer with it
+	onlyPut bool          // and what is open for appending does not
 	stuck   chan struct{} // Put waits until it is closed
 	slow    time.Duration // Put takes as long
 	puts    []string
@@ -86,7 +87,7 @@ type faultyAppender struct {
 }
 
 func (a *faultyAppender) Write(b []byte) (int, error) {
-	if err := a.store.wait(); err != nil {
+	if err := a.store.wait(); err != nil && !a.store.onlyPut {
 		return 0, err
 	}
 	return a.Appender.Write(b)

@@ -1,0 +1,200 @@
+package hls
+
+import (
+	"errors"
+	"path"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/headwater-live/headwater/e2e/hlscheck"
+)
+
+// inStorage reports how many segments of a playlist are in the storage.
+func (s *stage) inStorage(v hlscheck.Version) int {
+	blobs, n := contents(s.t, s.store.Memory), 0
+	for _, uri := range uris(string(v.Body)) {
+		if blobs[strings.TrimPrefix(path.Dir(v.URL), "/")+"/"+uri] != nil {
+			n++
+		}
+	}
+	return n
+}
+
+func TestAFullDiskIsNotSeenByViewersAndHeals(t *testing.T) {
+	onStage(t, Config{}, func(s *stage) {
+		e := at25(25)
+		s.publish(e, 0, 10_000)
+		s.store.set(syscall.ENOSPC, 0)
+		s.send(e.frames(10_000, 40_000))
+		h := s.server.Health()
+		if h.OK || h.Channels != 1 || !strings.Contains(h.Reason, syscall.ENOSPC.Error()) || h.Held < 500_000 || h.Held > 2_000_000 {
+			t.Errorf("while the disk is full: %+v", h)
+		}
+		if age := time.Since(h.Since); age < 27*time.Second || age > 31*time.Second {
+			t.Errorf("it is said to be full for %v", age)
+		}
+		s.store.set(nil, 0)
+		s.send(e.frames(40_000, 44_500))
+		if h := s.server.Health(); !h.OK || h.Held != 0 || h.Reason != "" {
+			t.Errorf("when there is room again: %+v", h)
+		}
+		if media := s.lastMedia(); s.inStorage(media) != len(uris(string(media.Body))) {
+			t.Errorf("%d segments of the playlist are stored:\n%s", s.inStorage(media), media.Body)
+		}
+		s.send(e.frames(44_500, 50_000))
+		s.leave()
+		s.accounts(s.report())
+		if v, err := Verify(s.store.Memory); err != nil || v.Listed < 6 {
+			t.Errorf("%+v, %v", v, err)
+		}
+		if lost := s.server.Metrics().SegmentsLost.Load(); lost != 0 {
+			t.Errorf("%d segments were lost", lost)
+		}
+	})
+}
+
+func TestADiskThatDoesNotAnswerDelaysAListingByAMoment(t *testing.T) {
+	onStage(t, Config{}, func(s *stage) {
+		e := at25(25)
+		s.publish(e, 0, 10_000)
+		unblock := s.store.block()
+		s.send(e.frames(10_000, 40_000))
+		if h := s.server.Health(); h.OK || !strings.Contains(h.Reason, "does not answer") {
+			t.Errorf("%+v", h)
+		}
+		if waits := s.server.Metrics().StorageTimeouts.Load(); waits != 1 {
+			t.Errorf("%d listings waited, want the first", waits)
+		}
+		unblock()
+		s.send(e.frames(40_000, 45_000))
+		s.leave()
+		r := s.report()
+		s.accounts(r)
+		if gap := r.Measured.MaxListingGap; gap > 2500*time.Millisecond {
+			t.Errorf("a segment was listed %v after the one before", gap)
+		}
+		if h := s.server.Health(); !h.OK || h.Held != 0 {
+			t.Errorf("%+v", h)
+		}
+	})
+}
+
+func TestASlowDiskIsServedFromMemoryMeanwhile(t *testing.T) {
+	onStage(t, Config{}, func(s *stage) {
+		s.store.set(nil, 700*time.Millisecond)
+		s.publish(at25(25), 0, 40_000)
+		s.leave()
+		s.pass(time.Second)
+		r := s.report()
+		s.accounts(r)
+		s.pass(5 * time.Second)
+		if media := s.lastMedia(); s.inStorage(media) != len(uris(string(media.Body))) {
+			t.Errorf("%d segments of the playlist are stored:\n%s", s.inStorage(media), media.Body)
+		}
+		if h := s.server.Health(); h.Held != 0 {
+			t.Errorf("%+v", h)
+		}
+	})
+}
+
+func TestMemoryIsBoundedWhileTheDiskFails(t *testing.T) {
+	onStage(t, Config{MaxHeld: 300_000}, func(s *stage) {
+		e := at25(25)
+		s.publish(e, 0, 10_000)
+		s.store.set(errors.New("input/output error"), 0)
+		for _, f := range e.frames(10_000, 90_000) {
+			s.send([]arrival{f})
+			if held := s.server.Health().Held; held > 300_000 {
+				t.Fatalf("%d bytes are held", held)
+			}
+		}
+		if s.server.Metrics().SegmentsLost.Load() == 0 {
+			t.Error("nothing was lost: the test does not reach the bound")
+		}
+		s.store.set(nil, 0)
+		s.send(e.frames(90_000, 110_000))
+		s.leave()
+		// What could not be held is lost, and said to be; all that was listed was true.
+		s.report("segment-late", "discontinuity-needless", "date-inconsistent")
+		if h := s.server.Health(); !h.OK || h.Held != 0 {
+			t.Errorf("%+v", h)
+		}
+	})
+}
+
+func TestACrashWhileTheDiskIsFullNeverRepeatsAnAddress(t *testing.T) {
+	for _, journal := range []bool{true, false} { // whether small writes still succeed
+		onStage(t, Config{}, func(s *stage) {
+			e := at25(25)
+			s.publish(e, 0, 10_000)
+			s.store.mu.Lock()
+			s.store.failing, s.store.onlyPut = syscall.ENOSPC, journal
+			s.store.mu.Unlock()
+			s.send(e.frames(10_000, 30_000))
+			s.crash()
+			s.restart()
+			if !journal {
+				// Nobody can know what was listed after the disk was full: the playlist
+				// may go back to what it was then, to other addresses.
+				s.history.Media, s.history.Marks = nil, nil
+				clear(s.latest)
+			}
+			s.publish(e, 30_040, 50_000)
+			s.leave()
+			s.report("playlist-unavailable", "window-too-short")
+		}) // fetching found no address with other bytes than before
+	}
+}
+
+func TestAStuckDiskDoesNotKeepTheServerFromStopping(t *testing.T) {
+	onStage(t, Config{}, func(s *stage) {
+		e := at25(25)
+		s.publish(e, 0, 5_000)
+		unblock := s.store.block()
+		s.send(e.frames(5_000, 10_000))
+		s.server.Stop()
+		s.sink.End()
+		s.sink.Close()
+		began := time.Now()
+		s.stop() // which gives it a minute
+		if took := time.Since(began); took > 61*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		unblock()
+		synctest.Wait()
+		s.server = nil
+	})
+}
+
+func TestTheQuotaTakesTheOldestRemovedSegmentsAndNoListedOne(t *testing.T) {
+	const quota = 700_000 // a window has about 310 kB
+	onStage(t, Config{Quota: quota, Retain: Retention{Age: time.Hour}}, func(s *stage) {
+		s.publish(at25(25), 0, 60_000)
+		s.look()
+		used := int64(0)
+		for name, content := range contents(t, s.store.Memory) {
+			if path.Base(name) != journalName {
+				used += int64(len(content))
+			}
+		}
+		if h := s.server.Health(); h.Used != used || used > quota || used < quota*3/4 {
+			t.Errorf("%d bytes are stored, %d are said to be", used, h.Used)
+		}
+		if s.server.Metrics().SegmentsEvicted.Load() < 10 {
+			t.Errorf("%d segments went before their time", s.server.Metrics().SegmentsEvicted.Load())
+		}
+		if media := s.lastMedia(); s.inStorage(media) != len(uris(string(media.Body))) {
+			t.Error("a listed segment is gone")
+		}
+		s.leave()
+		s.accounts(s.report())
+	})
+	onStage(t, Config{Quota: 1}, func(s *stage) {
+		s.publish(at25(25), 0, 30_000)
+		s.leave()
+		s.accounts(s.report())
+	})
+}
