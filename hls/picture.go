@@ -14,13 +14,9 @@ import (
 // Carries reports whether HLS can carry a codec: MPEG-TS holds more, but what players take
 // from it is H.264, HEVC and AAC. What it cannot carry is left out, and the other track is
 // served.
-func Carries(c flvtag.Codec) bool {
-	_, isVideo := videoTypes[c]
-	return isVideo || c == flvtag.AAC
-}
+func Carries(c flvtag.Codec) bool { return carriesVideo(c) || c == flvtag.AAC }
 
-// videoTypes are the stream types of the video codecs that are carried.
-var videoTypes = map[flvtag.Codec]mpegts.StreamType{flvtag.H264: mpegts.H264, flvtag.HEVC: mpegts.HEVC}
+func carriesVideo(c flvtag.Codec) bool { return c == flvtag.H264 || c == flvtag.HEVC }
 
 // picture is what a segmenter must know of a video configuration, whatever its codec.
 type picture struct {
@@ -34,7 +30,7 @@ type picture struct {
 	fps           float64
 }
 
-// readPicture reads a configuration of one of videoTypes.
+// readPicture reads a configuration of a video codec that is carried.
 func readPicture(pkt *remux.Packet) (*picture, error) {
 	switch pkt.Codec {
 	case flvtag.H264:

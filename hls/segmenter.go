@@ -31,9 +31,9 @@ type segmenter struct {
 
 	video    *picture
 	audio    *aac.Config
-	newVideo *picture // takes effect at the next keyframe
-	newAudio *aac.Config  // takes effect at the next segment
-	idle     *picture // of video that was announced and did not come
+	newVideo *picture    // takes effect at the next keyframe
+	newAudio *aac.Config // takes effect at the next segment
+	idle     *picture    // of video that was announced and did not come
 
 	clock audioClock
 	// waiting are audio frames that are not yet written: those ahead of the video,
@@ -175,7 +175,7 @@ func (c *segmenter) audioConfig(pkt *remux.Packet) {
 }
 
 func (c *segmenter) videoFrame(pkt *remux.Packet) {
-	if _, carried := videoTypes[pkt.Codec]; !carried {
+	if !carriesVideo(pkt.Codec) {
 		c.dropVideo()
 		return
 	}

@@ -83,7 +83,7 @@ func (l *findingLog) write(h heardFinding) {
 // cannotCarry names the outputs that are on and cannot carry a codec. FLV and RTMP carry all.
 func cannotCarry(hlsEnabled bool) func(flvtag.Codec) string {
 	return func(c flvtag.Codec) string {
-		if hls && c != flvtag.H264 && c != flvtag.HEVC && c != flvtag.AAC {
+		if hlsEnabled && !hls.Carries(c) {
 			return "HLS"
 		}
 		return ""
