@@ -141,8 +141,7 @@ func TestAMF0EncodesWhatItCannotDecode(t *testing.T) {
 	if b := AppendAMF0(nil, 5, struct{}{}, int64(1)); !bytes.Equal(b, append(AppendAMF0(nil, 5.0), markUndefined, markUndefined)) {
 		t.Errorf("% x", b)
 	}
-	var loop Object
-	loop = Object{{"me", nil}}
+	loop := Object{{"me", nil}}
 	loop[0].Value = loop
 	if b := AppendAMF0(nil, loop); len(b) > 1000 {
 		t.Errorf("%d bytes", len(b))

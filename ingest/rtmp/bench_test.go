@@ -94,7 +94,7 @@ var chunkReaders = []struct {
 		buffered := bufio.NewReaderSize(src, 4<<10) // as its connections have it
 		return func() error {
 			c := rtmp.NewChunkStreamer(buffered, io.Discard, nil) // a fresh one: it cannot send acknowledgements
-			defer c.Close()
+			defer shut(c)
 			if err := c.PeerState().SetChunkSize(uint32(chunkSize)); err != nil {
 				return err
 			}

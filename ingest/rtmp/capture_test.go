@@ -158,14 +158,14 @@ func TestCapturesArePublishedToTheirEnd(t *testing.T) {
 
 func replayCapture(t *testing.T, c capture, size int) {
 	client, server := net.Pipe()
-	defer client.Close()
+	defer shut(client)
 	go io.Copy(io.Discard, client) //nolint:errcheck // ends with the pipe
 	go func() {
-		defer client.Close()
+		defer shut(client)
 		_, _ = io.Copy(client, onlyReader{inPieces(c.read(t), size)}) // the server may close first
 	}()
 	conn := NewServerConn(server, ServerConfig{})
-	defer conn.Close()
+	defer shut(conn)
 	if err := conn.Handshake(context.Background()); err != nil {
 		t.Fatal(err)
 	}

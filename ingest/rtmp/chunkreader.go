@@ -57,28 +57,6 @@ var unauthorisedLimits = readLimits{
 	slab: unauthorisedBuffer, firstPart: 4 << 10,
 }
 
-const (
-	// slabSize is how much is read into before a new array is made. Larger
-	// slabs are cheaper by the byte and pin more; see the package comment.
-	slabSize = 128 << 10
-
-	// slabShare is the part of a slab that one message may take: what is left
-	// at a slab's end because the next message does not fit is wasted.
-	slabShare = 4
-
-	// firstPart is what an authorised peer gets for a long message before any
-	// of its bytes came.
-	firstPart = 64 << 10
-
-	// directRead is from how many missing bytes on a payload with an array of
-	// its own is read past the slab, straight into place.
-	directRead = 4 << 10
-
-	// minRead is the free space in a slab below which a new one is begun rather
-	// than reading in small pieces.
-	minRead = 2 << 10
-)
-
 func newChunkReader(src io.Reader, stats *counters) *chunkReader {
 	return &chunkReader{
 		src:       src,
@@ -229,55 +207,6 @@ func (c *chunkReader) readBuffered(s *chunkStream) {
 	c.r, s.got = r, end-s.start
 }
 
-// readDirect reads up to n bytes of a long message from the source into place.
-func (c *chunkReader) readDirect(s *chunkStream, n int) (int, error) {
-	if c.err != nil {
-		return 0, c.err
-	}
-	if err := c.grow(s, 1); err != nil {
-		return 0, err
-	}
-	n, err := c.src.Read(s.own[s.got:min(cap(s.own), s.got+n)])
-	s.got += n
-	s.own = s.own[:s.got]
-	c.err = err
-	if n > 0 {
-		err = nil
-	}
-	return n, err
-}
-
-// grow makes room for n more bytes in the array of s. It doubles what came, but
-// an authorised peer that has sent a long message before gets as much at once.
-func (c *chunkReader) grow(s *chunkStream, n int) error {
-	if s.got+n <= cap(s.own) {
-		return nil
-	}
-	size := min(s.length, max(s.got+n, 2*cap(s.own), c.limits.firstPart, c.largest))
-	if c.partial+size-cap(s.own) > c.limits.partial {
-		return fault(ReasonPartialBytes, "read chunk payload",
-			fmt.Sprintf("unfinished messages need more than %d bytes", c.limits.partial))
-	}
-	c.partial += size - cap(s.own)
-	s.own = append(make([]byte, 0, size), s.own...)
-	return nil
-}
-
-// evict moves the message that is being built in the slab to an array of its
-// own, because another chunk stream comes in between.
-func (c *chunkReader) evict() error {
-	s := c.building
-	got := s.got
-	s.got = 0
-	if err := c.grow(s, got); err != nil {
-		return err
-	}
-	s.own = append(s.own, c.buf[s.start:s.start+got]...)
-	s.got, s.place = got, ownArray
-	c.building = nil
-	return nil
-}
-
 // finish hands over the message of s.
 func (c *chunkReader) finish(s *chunkStream) message {
 	m := message{kind: s.kind, streamID: s.streamID, timestamp: s.timestamp}
@@ -304,74 +233,6 @@ func (c *chunkReader) drop(s *chunkStream) {
 	c.partial -= cap(s.own)
 	c.open--
 	s.open, s.own, s.got = false, nil, 0
-}
-
-// need makes n bytes available at buf[r:]. The error is io.EOF if not one is
-// there, io.ErrUnexpectedEOF if some are.
-func (c *chunkReader) need(n int) error {
-	for c.w-c.r < n {
-		if err := c.more(); err != nil {
-			if c.w > c.r {
-				err = noEOF(err)
-			}
-			return err
-		}
-	}
-	return nil
-}
-
-// more reads at least one byte into the slab, or fails.
-func (c *chunkReader) more() error {
-	if c.err != nil {
-		return c.err
-	}
-	if c.r == c.w || len(c.buf)-c.w < minRead {
-		c.slide()
-	}
-	if c.building == nil && len(c.buf)-c.w < minRead {
-		c.renew()
-	}
-	for range 100 {
-		n, err := c.src.Read(c.buf[c.w:])
-		c.w += n
-		c.err = err
-		if n > 0 {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return io.ErrNoProgress
-}
-
-// reserve makes room for n bytes from r on, of which some may be read already.
-// It must not be called while a message is being built.
-func (c *chunkReader) reserve(n int) {
-	switch {
-	case len(c.buf)-c.r >= n:
-	case len(c.buf)-c.kept >= n:
-		c.slide()
-	default:
-		c.renew()
-	}
-}
-
-// slide moves the unread bytes down to where nothing is in use.
-func (c *chunkReader) slide() {
-	floor := c.kept
-	if c.building != nil {
-		floor = c.building.start + c.building.got
-	}
-	c.w = floor + copy(c.buf[floor:], c.buf[c.r:c.w])
-	c.r = floor
-}
-
-// renew begins a slab, leaving the old one to those who hold its payloads.
-func (c *chunkReader) renew() {
-	fresh := make([]byte, c.limits.slab)
-	c.w = copy(fresh, c.buf[c.r:c.w])
-	c.buf, c.r, c.kept = fresh, 0, 0
 }
 
 func noEOF(err error) error {

@@ -5,9 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"sync"
 	"time"
@@ -80,14 +78,19 @@ func Dial(ctx context.Context, rawURL string, config ClientConfig) (*Client, err
 			tc = config.TLS.Clone()
 		}
 		tc.ServerName = cmp.Or(tc.ServerName, t.host)
-		nc = tls.Client(nc, tc)
+		secure := tls.Client(nc, tc)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			_ = nc.Close()
+			return nil, fmt.Errorf("dial: %w", err)
+		}
+		nc = secure
 	}
 	c := &Client{config: config, target: t, outSize: defaultChunkSize}
 	c.transport = newTransport(nc, config.WriteTimeout)
 	c.watch.idle = config.IdleTimeout
 	c.chunks.authorise(config.MaxMessage, 2*config.MaxMessage)
 	if err := c.within(ctx, c.connect); err != nil {
-		_ = c.close(false)
+		_ = c.close(nil, false)
 		return nil, fmt.Errorf("dial: %w", err)
 	}
 	return c, nil
@@ -119,95 +122,6 @@ func (c *Client) connect() error {
 	}
 	_, err := c.request("connect", append(object, c.config.Codecs.properties()...))
 	return err
-}
-
-// request sends a NetConnection command and waits for its answer, of which it
-// returns the last value.
-func (c *Client) request(name string, args ...any) (any, error) {
-	c.transaction++
-	c.command(0, c.transaction, name, args...)
-	for {
-		answer, err := c.nextCommand()
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		switch {
-		case answer.transaction != c.transaction:
-		case answer.name == "_result":
-			return answer.arg(len(answer.args) - 1), nil
-		case answer.name == "_error":
-			return nil, refusedByPeer(name, answer)
-		}
-	}
-}
-
-// command sends a command; it is written before the next read.
-func (c *Client) command(streamID uint32, transaction float64, name string, args ...any) {
-	values := append([]any{name, transaction}, args...)
-	c.send(appendCommand(nil, csidCommand, streamID, c.outSize, values...))
-}
-
-// nextCommand reads up to the next command and returns it.
-func (c *Client) nextCommand() (*command, error) {
-	for {
-		m, err := c.chunks.next()
-		if err != nil {
-			return nil, noEOF(err)
-		}
-		if c.control(m) || (m.kind != typeCommandAMF0 && m.kind != typeCommandAMF3) {
-			continue
-		}
-		if cmd, ok := parseCommand(m); ok {
-			return &cmd, nil
-		}
-	}
-}
-
-// refusedByPeer makes an error of an _error answer or an onStatus. The server's
-// words may quote the URL: they are redacted.
-func refusedByPeer(op string, answer *command) error {
-	text := "refused"
-	if info, ok := AsObject(answer.arg(len(answer.args) - 1)); ok {
-		text += " with " + redactText(info.String("code")+": "+info.String("description"))
-	}
-	return fault(ReasonRefusedByPeer, op, text)
-}
-
-// waitStatus waits for an onStatus with a code; one with level "error" is a
-// refusal.
-func (c *Client) waitStatus(op, code string) error {
-	for {
-		cmd, err := c.nextCommand()
-		if err != nil {
-			return fmt.Errorf("%s: %w", op, err)
-		}
-		if cmd.name == "_error" && cmd.transaction == c.transaction {
-			return refusedByPeer(op, cmd)
-		}
-		info, ok := AsObject(cmd.arg(0))
-		if cmd.name != "onStatus" || !ok {
-			continue
-		}
-		switch {
-		case info.String("code") == code:
-			return nil
-		case info.String("level") == levelError:
-			return refusedByPeer(op, cmd)
-		}
-	}
-}
-
-func (c *Client) createStream() error {
-	id, err := c.request("createStream", nil)
-	if err != nil {
-		return err
-	}
-	n, ok := id.(float64)
-	if !ok || n < 0 || n > 1<<32-1 {
-		return errors.New("createStream: the answer is not a stream id")
-	}
-	c.streamID = uint32(n)
-	return nil
 }
 
 // Publish starts to publish. From now on a goroutine of the client reads what
@@ -256,22 +170,6 @@ func (c *Client) readWhilePublishing() {
 	_ = c.nc.Close() // so that writing ends too
 }
 
-// Play starts to play: ReadMedia is to follow.
-func (c *Client) Play(ctx context.Context) error {
-	err := c.within(ctx, func() error {
-		if err := c.createStream(); err != nil {
-			return err
-		}
-		c.transaction++
-		c.command(c.streamID, c.transaction, "play", nil, c.target.name, -2.0)
-		return c.waitStatus("play", CodePlayStart)
-	})
-	if err != nil {
-		return fmt.Errorf("play: %w", err)
-	}
-	return nil
-}
-
 // WriteMedia sends a message of the publication in one write. The payload is an
 // FLV tag body; onMetaData gets the @setDataFrame that servers expect. The error
 // says why the server gave up, if it did.
@@ -295,35 +193,6 @@ func (c *Client) WriteMedia(kind uint8, timestamp uint32, payload []byte) error 
 
 var onMetaData = AppendAMF0(nil, "onMetaData")
 
-// ReadMedia returns the next audio, video or data message of what is played. At
-// the end of the stream, and where the server closes in order, the error is
-// io.EOF.
-func (c *Client) ReadMedia() (*Media, error) {
-	for {
-		m, err := c.chunks.next()
-		if err != nil {
-			return nil, err
-		}
-		switch m.kind {
-		case TypeAudio, TypeVideo:
-			c.media = Media{Type: m.kind, StreamID: m.streamID, Timestamp: m.timestamp, Payload: m.payload}
-			return &c.media, nil
-		case TypeData, typeDataAMF3:
-			if body, ok := dataBody(m.kind, m.payload); ok {
-				c.media = Media{Type: TypeData, StreamID: m.streamID, Timestamp: m.timestamp, Payload: body}
-				return &c.media, nil
-			}
-			c.stats.skip(SkipMalformedData)
-		case typeCommandAMF0, typeCommandAMF3:
-			if err := c.playStatus(m); err != nil {
-				return nil, err
-			}
-		default:
-			c.control(m)
-		}
-	}
-}
-
 // Stats returns the counters.
 func (c *Client) Stats() Stats { return c.stats.snapshot() }
 
@@ -341,7 +210,7 @@ func (c *Client) Close() error {
 		if c.publishing {
 			c.partInOrder()
 		}
-		err = c.close(false)
+		err = c.close(nil, false)
 		if c.publishing {
 			<-c.readerDone
 			err = nil // closed by the reader, which has heard the end
@@ -361,20 +230,4 @@ func (c *Client) partInOrder() {
 		return
 	}
 	<-c.readerDone
-}
-
-// playStatus returns io.EOF when the server says that what is played is over.
-func (c *Client) playStatus(m message) error {
-	cmd, ok := parseCommand(m)
-	if !ok || cmd.name != "onStatus" {
-		return nil
-	}
-	info, _ := AsObject(cmd.arg(0))
-	switch {
-	case info.String("level") == levelError:
-		return refusedByPeer("play", &cmd)
-	case info.String("code") == CodePlayStop, info.String("code") == CodePlayUnpublishNotify:
-		return io.EOF
-	}
-	return nil
 }

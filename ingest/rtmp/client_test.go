@@ -150,7 +150,7 @@ func TestClientIsToldWhyItIsRefused(t *testing.T) {
 		if Reason(err) != ReasonRefusedByPeer || !strings.Contains(err.Error(), code) || !strings.Contains(err.Error(), "no entry") || strings.Contains(err.Error(), "secret") {
 			t.Errorf("refused with %v", err)
 		}
-		c.Close()
+		shut(c)
 	}
 	config, _ := dialTo(t, ServerConfig{CheckConnect: func(*ConnectInfo) error { return &Refusal{CodeInvalidApp, "no such app"} }}, nil)
 	if _, err := Dial(context.Background(), "rtmp://h/live/test", config); Reason(err) != ReasonRefusedByPeer || !strings.Contains(err.Error(), "no such app") {
@@ -182,7 +182,7 @@ func TestPublishingClientLearnsThatItIsThrownOut(t *testing.T) {
 func TestClientGivesUpOnASilentServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
-		defer server.Close()
+		defer shut(server)
 		drainInto(server)
 		config := ClientConfig{Dial: func(context.Context, string, string) (net.Conn, error) { return client, nil }}
 		start := time.Now()
@@ -196,7 +196,7 @@ func TestClientGivesUpOnASilentServer(t *testing.T) {
 func TestPlayingClientGivesUpOnASilentServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
-		defer server.Close()
+		defer shut(server)
 		config := ClientConfig{Dial: func(context.Context, string, string) (net.Conn, error) { return client, nil }}
 		s := serve(t, server, ServerConfig{}, func(c *ServerConn, ev Event) error {
 			err := accept(c, ev)
@@ -216,7 +216,7 @@ func TestPlayingClientGivesUpOnASilentServer(t *testing.T) {
 		if Reason(err) != ReasonPeerGone {
 			t.Errorf("ended with %v", err)
 		}
-		c.Close()
+		shut(c)
 		<-s.done
 	})
 }

@@ -1,5 +1,7 @@
 package rtmp
 
+import "strings"
+
 // command is a command message (RTMP 1.0, section 7.2), AMF0 values in a row:
 //
 //	| name string | transaction number | command object or null | arguments... |
@@ -89,6 +91,16 @@ const (
 	levelStatus = "status"
 	levelError  = "error"
 )
+
+// level returns the level that goes with a code.
+func level(code string) string {
+	for _, word := range []string{"Denied", "BadName", "Rejected", "Failed", "NotFound", "Invalid"} {
+		if strings.Contains(code, word) {
+			return levelError
+		}
+	}
+	return levelStatus
+}
 
 // statusInfo is the information object of onStatus and of answers.
 func statusInfo(level, code, description string) Object {

@@ -146,7 +146,7 @@ func TestWhatIsNotRTMPIsNamed(t *testing.T) {
 		if _, err := io.WriteString(client, in); err != nil {
 			t.Fatal(err)
 		}
-		client.Close()
+		shut(client)
 		if err := s.end(t); Reason(err) != want && Reason(err) != ReasonReset {
 			t.Errorf("%.20q: %v (%s), want %s", in, err, Reason(err), want)
 		}

@@ -3,11 +3,15 @@ package rtmp
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"testing"
 	"time"
 )
+
+// shut closes what has nothing to say any more.
+func shut(c io.Closer) { _ = c.Close() }
 
 // tcpPair returns the two ends of a TCP connection on loopback, which are closed
 // with the test.
@@ -17,7 +21,7 @@ func tcpPair(t testing.TB) (client, server net.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer shut(l)
 	client, err = net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -26,7 +30,7 @@ func tcpPair(t testing.TB) (client, server net.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { client.Close(); server.Close() })
+	t.Cleanup(func() { shut(client); shut(server) })
 	return client, server
 }
 

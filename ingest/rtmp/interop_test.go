@@ -32,7 +32,7 @@ func listen(t *testing.T, decide func(*ServerConn, Event) error) (addr string, f
 			accepted <- nc
 		}
 	}()
-	t.Cleanup(func() { l.Close() })
+	t.Cleanup(func() { shut(l) })
 	out := make(chan *served, 1)
 	go func() {
 		nc := <-accepted
@@ -49,7 +49,7 @@ func TestGoRTMPPublishes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	defer shut(c)
 	s := <-first
 	if err := c.Connect(&gomessage.NetConnectionConnect{Command: gomessage.NetConnectionConnectCommand{
 		App: "live", TCURL: "rtmp://" + addr + "/live", FlashVer: "go-rtmp",
@@ -171,7 +171,7 @@ func gortmplibServer(t *testing.T, then func(*gortmplib.ServerConn) error) (addr
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
+	t.Cleanup(func() { shut(l) })
 	out := make(chan error, 1)
 	go func() {
 		nc, err := l.Accept()
@@ -179,7 +179,7 @@ func gortmplibServer(t *testing.T, then func(*gortmplib.ServerConn) error) (addr
 			out <- err
 			return
 		}
-		defer nc.Close()
+		defer shut(nc)
 		c := &gortmplib.ServerConn{RW: nc}
 		if err = c.Initialize(); err == nil {
 			err = c.Accept()
@@ -259,7 +259,7 @@ func TestClientPlaysFromGortmplib(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	defer shut(c)
 	if err := c.Play(context.Background()); err != nil {
 		t.Fatal(err)
 	}

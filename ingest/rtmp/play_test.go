@@ -71,7 +71,7 @@ func TestPlayersPauseAndCannotSeek(t *testing.T) {
 	if info := p.expectStatus(CodeSeekFailed); info.String("level") != "error" {
 		t.Errorf("level %s", info.String("level"))
 	}
-	p.nc.Close()
+	shut(p.nc)
 	s.expect(t, "pause 1 true", "pause 1 false", "stop 1 "+Reason(s.end(t)))
 }
 
@@ -84,7 +84,7 @@ func TestRejectedPlayerIsToldWhy(t *testing.T) {
 	if info := p.expectStatus(CodePlayStreamNotFound); info.String("level") != "error" {
 		t.Errorf("level %s", info.String("level"))
 	}
-	p.nc.Close()
+	shut(p.nc)
 }
 
 func TestViewersThatSendOnlyControlTakeNoMemory(t *testing.T) {

@@ -180,9 +180,12 @@ func (c *ServerConn) WriteMedia(streamID uint32, kind uint8, timestamp uint32, p
 // ChunkSize: whole messages, any number of them. b is only read.
 func (c *ServerConn) WriteChunks(b []byte) error { return c.writeChunks(b) }
 
-// SendStatus tells the peer something about a stream in an onStatus message, such
-// as CodePlayUnpublishNotify. The level is "error" if the code says so.
+// SendStatus tells the peer something about a stream in an onStatus message, with
+// one of the Code constants. The level is "error" if the code says so.
 func (c *ServerConn) SendStatus(streamID uint32, code, description string) error {
+	if level(code) == levelError {
+		c.lingers.Store(true)
+	}
 	c.send(c.status(streamID, code, description))
 	return c.flush()
 }
@@ -195,9 +198,16 @@ func (c *ServerConn) EndPlay(streamID uint32, description string) error {
 	return c.flush()
 }
 
-// Close ends the connection; Next returns an error with ReasonClosed. After a
-// refusal it first waits, at most two seconds, until the peer has read it.
-func (c *ServerConn) Close() error { return c.close(c.lingers.Load()) }
+// Close ends the connection; Next returns an error with ReasonClosed. If the last
+// thing that the peer was told is an error, Close waits until it has been read, at
+// most two seconds. Further calls do nothing.
+func (c *ServerConn) Close() error { return c.close(nil, c.lingers.Load()) }
+
+// CloseWithStatus is SendStatus and Close in one, and does not wait for a peer
+// that does not read: for ending what was accepted before.
+func (c *ServerConn) CloseWithStatus(streamID uint32, code, description string) error {
+	return c.close(c.status(streamID, code, description), true)
+}
 
 // errRefused is what Next returns after a refused connect.
 func errRefused(err error) error {

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"net"
 	"reflect"
 	"strings"
 	"testing"
@@ -74,7 +73,7 @@ func TestRefusedConnectIsToldWhyBeforeTheClose(t *testing.T) {
 	if info, _ := AsObject(answer.arg(0)); info.String("code") != CodeInvalidApp || info.String("description") != refusal.Description {
 		t.Errorf("information %v", info)
 	}
-	p.nc.Close()
+	shut(p.nc)
 	if err := s.end(t); Reason(err) != ReasonRefused || strings.Contains(err.Error(), "secret") {
 		t.Errorf("ended with %v", err)
 	}
@@ -87,7 +86,7 @@ func TestRefusedConnectWithAnotherErrorTellsNothing(t *testing.T) {
 	if info, _ := AsObject(answer.arg(0)); info.String("code") != CodeConnectRejected || strings.Contains(info.String("description"), "inner") {
 		t.Errorf("information %v", info)
 	}
-	p.nc.Close()
+	shut(p.nc)
 	if err := s.end(t); Reason(err) != ReasonRefused {
 		t.Errorf("ended with %v", err)
 	}
@@ -134,141 +133,6 @@ func TestTransactionZeroIsNotAnswered(t *testing.T) {
 	p.media(TypeAudio, 1, 20, "a1")
 	p.command(1, "deleteStream", 0.0, nil, "test") // a string in the place of the number
 	s.expect(t, `media 8 on 1 at 20: "a1"`, "unpublish 1 ")
-}
-
-func TestPublicationsEndExactlyOnce(t *testing.T) {
-	ends := map[string]func(p *peer){
-		"FCUnpublish and deleteStream": func(p *peer) {
-			p.command(0, "FCUnpublish", 4.0, nil, "test?token=x")
-			p.command(0, "deleteStream", 5.0, nil, 1.0)
-		},
-		"deleteStream alone": func(p *peer) { p.command(0, "deleteStream", 5.0, nil, 1.0) },
-		"closeStream":        func(p *peer) { p.command(1, "closeStream", 0.0, nil) },
-		"closeStream and deleteStream": func(p *peer) {
-			p.command(1, "closeStream", 0.0, nil)
-			p.command(0, "deleteStream", 0.0, nil, 1.0)
-		},
-		"FCUnpublish alone": func(p *peer) { p.command(0, "FCUnpublish", 4.0, nil, "test") },
-	}
-	for name, end := range ends {
-		t.Run(name, func(t *testing.T) {
-			p, s := newPeer(t, ServerConfig{}, nil)
-			p.publish("test?token=x")
-			end(p)
-			p.media(TypeAudio, 1, 0, "late")
-			p.nc.Close()
-			s.expect(t, "unpublish 1 ")
-			// With answers unread, closing resets: both are ends of the connection.
-			if r := Reason(s.end(t)); r != ReasonEOF && r != ReasonReset {
-				t.Errorf("ended with %v", s.err)
-			}
-			if n := len(s.events); n != 0 {
-				t.Errorf("%d events after the end", n)
-			}
-		})
-	}
-}
-
-func TestPublicationEndsWithTheConnection(t *testing.T) {
-	for name, c := range map[string]struct {
-		end    func(p *peer)
-		reason string
-	}{
-		"EOF": {func(p *peer) { p.nc.Close() }, ReasonEOF},
-		"EOF within a message": {func(p *peer) {
-			p.send(header(0, 4, 0, 10, TypeAudio))
-			p.nc.Close()
-		}, ReasonTruncated},
-		"RST": {func(p *peer) {
-			_ = p.nc.(*net.TCPConn).SetLinger(0)
-			p.nc.Close()
-		}, ReasonReset},
-		"protocol error": {func(p *peer) { p.send(header(3, 33, 0, 0, 0)) }, ReasonChunkHeader},
-	} {
-		t.Run(name, func(t *testing.T) {
-			p, s := newPeer(t, ServerConfig{}, nil)
-			p.publish("test")
-			c.end(p)
-			s.expect(t, "unpublish 1 "+c.reason)
-			if err := s.end(t); Reason(err) != c.reason {
-				t.Errorf("ended with %v, want %s", err, c.reason)
-			}
-		})
-	}
-}
-
-func TestClosingByThisSideEndsPublications(t *testing.T) {
-	p, s := newPeer(t, ServerConfig{}, nil)
-	p.publish("test")
-	if err := s.conn.Close(); err != nil {
-		t.Error(err)
-	}
-	s.expect(t, "unpublish 1 "+ReasonClosed)
-	if err := s.end(t); Reason(err) != ReasonClosed {
-		t.Errorf("ended with %v", err)
-	}
-	if err := s.conn.Close(); err != nil {
-		t.Errorf("second close: %v", err)
-	}
-}
-
-func TestOneConnectionPublishesAgainAndTwiceAtOnce(t *testing.T) {
-	p, s := newPeer(t, ServerConfig{}, nil)
-	p.publish("one")
-	p.media(TypeAudio, 1, 0, "a1")
-	p.command(0, "deleteStream", 0.0, nil, 1.0)
-	p.expectStatus(CodeUnpublish)
-	for id := 2.0; id <= 3; id++ {
-		p.command(0, "createStream", id, nil)
-		if answer := p.expect("_result", id); answer.arg(0) != id {
-			t.Fatalf("stream %v, want %v", answer.arg(0), id)
-		}
-		p.command(uint32(id), "publish", 0.0, nil, "more")
-		p.expectStatus(CodePublishStart)
-	}
-	p.media(TypeVideo, 2, 5, "v2")
-	p.media(TypeVideo, 3, 6, "v3")
-	p.media(TypeVideo, 9, 7, "whose?")
-	p.command(0, "deleteStream", 0.0, nil, 2.0)
-	p.media(TypeVideo, 0, 8, "the only one's")
-	s.expect(t, `media 8 on 1 at 0: "a1"`, "unpublish 1 ", `media 9 on 2 at 5: "v2"`, `media 9 on 3 at 6: "v3"`,
-		"unpublish 2 ", `media 9 on 3 at 8: "the only one's"`)
-	if n := s.conn.Stats().Skipped[SkipNoPublication]; n != 1 {
-		t.Errorf("%d messages skipped, want 1", n)
-	}
-}
-
-func TestStreamsOfAConnectionAreBounded(t *testing.T) {
-	p, _ := newPeer(t, ServerConfig{MaxStreams: 3}, nil)
-	p.connect()
-	for i := 2.0; i < 5; i++ {
-		p.command(0, "createStream", i, nil)
-		p.expect("_result", i)
-	}
-	p.command(0, "createStream", 5.0, nil)
-	p.expect("_error", 5)
-	p.command(77, "publish", 6.0, nil, "test")
-	p.expectStatus(CodePublishBadName)
-}
-
-func TestPublishingOnAStreamInUseIsRefused(t *testing.T) {
-	p, s := newPeer(t, ServerConfig{}, nil)
-	p.publish("test")
-	p.command(1, "publish", 0.0, nil, "other")
-	p.expectStatus(CodePublishBadName)
-	p.command(1, "play", 0.0, nil, "other")
-	p.expectStatus(CodePlayFailed)
-	p.media(TypeAudio, 1, 0, "goes on")
-	s.expect(t, `media 8 on 1 at 0: "goes on"`)
-}
-
-func TestPublishWithoutCreateStreamAndFCPublish(t *testing.T) {
-	p, s := newPeer(t, ServerConfig{}, nil)
-	p.connect()
-	p.command(0, "publish", 0.0, nil, "test")
-	p.expectStatus(CodePublishStart)
-	p.media(TypeAudio, 0, 0, "a1")
-	s.expect(t, `media 8 on 0 at 0: "a1"`)
 }
 
 func TestCommandsBeforeConnectAreAProtocolError(t *testing.T) {
@@ -334,7 +198,7 @@ func TestRejectedPublishIsToldWhyThoughItGoesOnSending(t *testing.T) {
 	if _, err := p.r.next(); err != io.EOF {
 		t.Errorf("after the refusal: %v, want an orderly end", err)
 	}
-	p.nc.Close()
+	shut(p.nc)
 	if err := s.end(t); err != io.ErrNoProgress {
 		t.Errorf("decided with %v", err)
 	}
@@ -355,7 +219,7 @@ func TestAfterARejectionAnotherNameMayBeAsked(t *testing.T) {
 	p.expectStatus(CodePublishStart)
 	p.media(TypeAudio, 1, 1, "taken")
 	s.expect(t, `media 8 on 1 at 1: "taken"`)
-	p.nc.Close()
+	shut(p.nc)
 }
 
 func TestDecisionsNeedAnOpenRequest(t *testing.T) {

@@ -2,7 +2,6 @@ package rtmp
 
 import (
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -69,7 +68,6 @@ func (c *ServerConn) Reject(request Event, code, description string) error {
 		return fmt.Errorf("reject: %w", err)
 	}
 	s.state = streamIdle
-	c.lingers.Store(true)
 	return c.SendStatus(id, code, description)
 }
 
@@ -84,11 +82,5 @@ func (c *ServerConn) asked(id uint32, state streamState) (*netStream, error) {
 
 // status returns an onStatus message.
 func (c *ServerConn) status(streamID uint32, code, description string) []byte {
-	level := levelStatus
-	for _, word := range []string{"Denied", "BadName", "Rejected", "Failed", "NotFound", "Invalid"} {
-		if strings.Contains(code, word) {
-			level = levelError
-		}
-	}
-	return c.call(csidStatus, streamID, "onStatus", 0.0, nil, statusInfo(level, code, description))
+	return c.call(csidStatus, streamID, "onStatus", 0.0, nil, statusInfo(level(code), code, description))
 }

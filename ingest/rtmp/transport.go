@@ -198,16 +198,19 @@ const (
 	lingerBytes = 4 << 20
 )
 
-// close ends the connection once; further calls do nothing. With linger the
-// peer gets the time to read what was written last.
-func (t *transport) close(linger bool) error {
+// close ends the connection once; further calls do nothing. It writes what is
+// pending and the last bytes, and with linger gives the peer the time to read them.
+func (t *transport) close(last []byte, linger bool) error {
 	if t.closed.Swap(true) {
 		return nil
 	}
 	t.parting.Store(true)
 	// Also wakes a writer that waits for the peer, and so frees the lock.
 	_ = t.nc.SetWriteDeadline(time.Now().Add(closeFlush))
-	_ = t.flush()
+	t.writeMu.Lock()
+	t.out = append(t.out, last...)
+	_ = t.flushLocked() // the connection ends anyway
+	t.writeMu.Unlock()
 	if half, ok := t.nc.(interface{ CloseWrite() error }); ok && linger && half.CloseWrite() == nil {
 		t.drain()
 	}

@@ -37,9 +37,9 @@ func TestBytesAreAcknowledgedByTheWindow(t *testing.T) {
 
 func TestAcknowledgementsWrapAt32Bits(t *testing.T) {
 	client, server := net.Pipe()
-	defer client.Close()
+	defer shut(client)
 	tr := newTransport(server, time.Second)
-	defer tr.close(false)
+	defer func() { _ = tr.close(nil, false) }()
 	tr.stats.bytesIn.Store(1<<32 - 10)
 	tr.acked, tr.window = 1<<32-10, 100
 	go func() {
@@ -63,7 +63,7 @@ func TestAcknowledgementsWrapAt32Bits(t *testing.T) {
 	if m := <-got; m.kind != typeAck || !bytes.Equal(m.payload, []byte{0, 0, 0, 90}) {
 		t.Errorf("type %d: % x, want an acknowledgement of 90", m.kind, m.payload)
 	}
-	client.Close()
+	shut(client)
 }
 
 func TestControlMessagesAreAnsweredOnAnyChunkStream(t *testing.T) {
@@ -103,7 +103,7 @@ func TestControlMessagesAreAnsweredOnAnyChunkStream(t *testing.T) {
 func inBubble(t *testing.T, f func(t *testing.T, client net.Conn, s *served)) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
-		t.Cleanup(func() { client.Close() })
+		t.Cleanup(func() { shut(client) })
 		s := serve(t, server, ServerConfig{}, nil)
 		f(t, client, s)
 	})
@@ -165,7 +165,7 @@ func TestTimeouts(t *testing.T) {
 				if Reason(s.err) != c.reason || after < c.from || after > c.to {
 					t.Errorf("ended after %v with %v, want %s after %v to %v", after, s.err, c.reason, c.from, c.to)
 				}
-				client.Close()
+				shut(client)
 				more.Wait()
 			})
 		})
@@ -182,7 +182,7 @@ func TestPublisherThatSendsMediaStays(t *testing.T) {
 				t.Fatalf("after %d messages: %v", i, err)
 			}
 		}
-		client.Close()
+		shut(client)
 		<-s.done
 		if Reason(s.err) != ReasonEOF || len(s.events) != 61 {
 			t.Errorf("%d events, ended with %v", len(s.events), s.err)
@@ -193,7 +193,7 @@ func TestPublisherThatSendsMediaStays(t *testing.T) {
 func TestIdlePeerIsPingedAndStaysIfItAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
-		defer client.Close()
+		defer shut(client)
 		s := serve(t, server, ServerConfig{MediaTimeout: -1}, nil)
 		var answers []byte
 		go func() { _, _ = client.Write(publishing()) }() // fails with the test
@@ -220,7 +220,7 @@ func TestIdlePeerIsPingedAndStaysIfItAnswers(t *testing.T) {
 		if pings < 60 || pings > 130 {
 			t.Errorf("%d pings in ten minutes", pings)
 		}
-		client.Close()
+		shut(client)
 		<-s.done
 	})
 }
@@ -228,7 +228,7 @@ func TestIdlePeerIsPingedAndStaysIfItAnswers(t *testing.T) {
 func TestSlowDecisionIsNotThePeersSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
-		defer client.Close()
+		defer shut(client)
 		s := serve(t, server, ServerConfig{}, func(c *ServerConn, ev Event) error {
 			time.Sleep(time.Minute)
 			return accept(c, ev)
@@ -236,7 +236,7 @@ func TestSlowDecisionIsNotThePeersSilence(t *testing.T) {
 		drainInto(client)
 		_, _ = client.Write(publishing())
 		_, _ = client.Write(AppendMessage(nil, 4, TypeAudio, 1, 0, 128, []byte("a1")))
-		client.Close()
+		shut(client)
 		<-s.done
 		if Reason(s.err) != ReasonEOF || len(s.events) != 2 {
 			t.Errorf("%d events, ended with %v", len(s.events), s.err)
@@ -247,9 +247,9 @@ func TestSlowDecisionIsNotThePeersSilence(t *testing.T) {
 func TestHandshakeEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
-		defer client.Close()
+		defer shut(client)
 		conn := NewServerConn(server, ServerConfig{})
-		defer conn.Close()
+		defer shut(conn)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		if err := conn.Handshake(ctx); Reason(err) != ReasonCanceled {
@@ -261,9 +261,9 @@ func TestHandshakeEndsWithItsContext(t *testing.T) {
 func TestPeerThatDoesNotReadIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
-		defer client.Close()
+		defer shut(client)
 		conn := NewServerConn(server, ServerConfig{})
-		defer conn.Close()
+		defer shut(conn)
 		start := time.Now()
 		err := conn.WriteMedia(1, TypeVideo, 0, make([]byte, 1000))
 		if after := time.Since(start); Reason(err) != ReasonWriteTimeout || after < 10*time.Second || after > 12*time.Second {

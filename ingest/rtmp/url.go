@@ -23,7 +23,7 @@ type target struct {
 	tcURL  string
 }
 
-var errURL = errors.New("want rtmp://HOST[:PORT]/APP/NAME or rtmps://...")
+var errURL = errors.New("want rtmp[s]://HOST[:PORT]/APP/NAME")
 
 func parseURL(raw string) (target, error) {
 	u, err := url.Parse(raw)

@@ -1,0 +1,149 @@
+package rtmp
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+func (c *ServerConn) createStream(cmd *command) {
+	if len(c.streams) >= c.config.MaxStreams {
+		c.send(c.call(csidCommand, 0, "_error", cmd.transaction, nil,
+			statusInfo(levelError, CodeCallFailed, "too many streams")))
+		return
+	}
+	c.created++
+	c.streams = append(c.streams, &netStream{id: c.created})
+	c.send(c.call(csidCommand, 0, "_result", cmd.transaction, nil, float64(c.created)))
+}
+
+// stream returns the message stream that a command is for. Some clients do not
+// create the stream they use; it is made for them.
+func (c *ServerConn) stream(id uint32) *netStream {
+	for _, s := range c.streams {
+		if s.id == id {
+			return s
+		}
+	}
+	if len(c.streams) >= c.config.MaxStreams {
+		return nil
+	}
+	s := &netStream{id: id}
+	c.streams = append(c.streams, s)
+	c.created = max(c.created, min(id, 1<<16)) // do not give this id out again
+	return s
+}
+
+// askPublish returns the request of a publish command.
+func (c *ServerConn) askPublish(cmd *command) Event {
+	s := c.free(cmd, CodePublishBadName)
+	if s == nil {
+		return nil
+	}
+	a := resolve(c.connect.rawApp, c.connect.rawTcURL, cmd.text(0))
+	s.state, s.name = streamPublishAsked, a.name
+	c.endPhase()
+	return &PublishRequest{
+		App: a.app, Name: a.name, Query: a.query, Type: cmd.text(1),
+		Connect: c.connect, StreamID: s.id,
+	}
+}
+
+func (c *ServerConn) askPlay(cmd *command) Event {
+	s := c.free(cmd, CodePlayFailed)
+	if s == nil {
+		return nil
+	}
+	a := resolve(c.connect.rawApp, c.connect.rawTcURL, cmd.text(0))
+	s.state, s.name = streamPlayAsked, a.name
+	c.endPhase()
+	return &PlayRequest{
+		App: a.app, Name: a.name, Query: a.query, Start: cmd.number(1, -2),
+		Connect: c.connect, StreamID: s.id,
+	}
+}
+
+// free returns the message stream of a publish or play, unless it is in use.
+func (c *ServerConn) free(cmd *command, code string) *netStream {
+	s := c.stream(cmd.streamID)
+	switch {
+	case s == nil:
+		c.send(c.status(cmd.streamID, code, "too many streams"))
+		return nil
+	case s.state == streamPublishing || s.state == streamPlaying:
+		c.send(c.status(cmd.streamID, code, "the message stream is in use"))
+		return nil
+	}
+	return s
+}
+
+// endPhase ends the time in which publish or play has to come.
+func (c *ServerConn) endPhase() { c.watch.until = time.Time{} }
+
+// endNamed ends the publication of a name, or the only one.
+func (c *ServerConn) endNamed(name string) Event {
+	name, _, _ = strings.Cut(name, "?")
+	name = strings.Trim(name, "/")
+	var of *netStream
+	for _, s := range c.streams {
+		if s.state == streamPublishing && (s.name == name || c.watch.active == 1) {
+			of = s
+		}
+	}
+	if of == nil {
+		return nil
+	}
+	c.send(c.call(csidCommand, 0, "onFCUnpublish", 0.0, nil, statusInfo(levelStatus, CodeUnpublish, "unpublished")))
+	return c.end(of, nil)
+}
+
+// deleteStream ends a stream. closeStream has no argument and GStreamer's
+// deleteStream the stream's name: then it is the message's stream, or the only one.
+func (c *ServerConn) deleteStream(cmd *command) Event {
+	id := uint32(cmd.number(0, float64(cmd.streamID)))
+	i := slices.IndexFunc(c.streams, func(s *netStream) bool { return s.id == id })
+	if i < 0 && len(c.streams) == 1 {
+		i = 0
+	}
+	if i < 0 {
+		return nil
+	}
+	s := c.streams[i]
+	if cmd.name == "deleteStream" {
+		c.streams = slices.Delete(c.streams, i, i+1)
+	}
+	return c.end(s, nil)
+}
+
+// end returns the event for the end of what was accepted on a stream, if
+// anything was.
+func (c *ServerConn) end(s *netStream, cause error) Event {
+	was := s.state
+	s.state = streamIdle
+	switch was {
+	case streamPublishing:
+		c.watch.active--
+		if cause == nil {
+			c.send(c.status(s.id, CodeUnpublish, "unpublished"))
+		}
+		return &Unpublish{StreamID: s.id, Cause: cause}
+	case streamPlaying:
+		return &Stop{StreamID: s.id, Cause: cause}
+	}
+	return nil
+}
+
+func (c *ServerConn) pause(cmd *command) Event {
+	paused, _ := cmd.arg(0).(bool)
+	for _, s := range c.streams {
+		if s.id == cmd.streamID && s.state == streamPlaying {
+			code := CodeUnpause
+			if paused {
+				code = CodePause
+			}
+			c.send(c.status(s.id, code, "live"))
+			return &Pause{StreamID: s.id, Paused: paused}
+		}
+	}
+	return nil
+}
