@@ -230,6 +230,11 @@ func (s *server) ready() (bool, string) {
 	if s.draining.Load() {
 		return false, "the server is stopping"
 	}
+	if s.hls != nil {
+		if h := s.hls.Health(); !h.OK {
+			return true, "HLS is served from memory, the storage fails: " + h.Reason
+		}
+	}
 	return true, ""
 }
 
