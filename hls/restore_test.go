@@ -230,6 +230,36 @@ func TestASegmentThatIsNotWholeIsNotListedAgain(t *testing.T) {
 	}
 }
 
+func TestAnOlderIncarnationThatWasNotEndedEndsAtOnce(t *testing.T) {
+	onStage(t, Config{}, func(s *stage) {
+		s.publish(at25(25), 0, 10_400)
+		s.crash()
+		older := s.lastMedia()
+		blobs := contents(t, s.store)
+		s.store = storeOf(t, nil)
+		s.start()
+		s.publish(at25(25), 0, 20_400)
+		s.crash()
+		newer := s.lastMedia()
+		for name, content := range contents(t, s.store) {
+			blobs[name] = content
+		}
+		s.store = storeOf(t, blobs)
+		s.restart()
+		if w := s.get(older.URL); !strings.HasSuffix(w.Body.String(), "#EXT-X-ENDLIST\n") {
+			t.Errorf("%d\n%s", w.Code, w.Body)
+		}
+		if w := s.get(newer.URL); w.Body.String() != string(newer.Body) {
+			t.Errorf("%d\n%s\nwant\n%s", w.Code, w.Body, newer.Body)
+		}
+		s.publish(at25(25), 0, 5_000)
+		s.leave()
+		if got := s.lastMedia(); got.URL != newer.URL || !strings.Contains(string(got.Body), "#EXT-X-DISCONTINUITY\n") {
+			t.Errorf("%s\n%s", got.URL, got.Body)
+		}
+	})
+}
+
 func TestALostDataDirectoryMakesNewAddresses(t *testing.T) {
 	onStage(t, Config{}, func(s *stage) {
 		s.publish(at25(25), 0, 10_400)

@@ -123,7 +123,7 @@ func (c *Channel) finish(now time.Time) {
 
 // isDeserted reports whether the grace of a restored channel is over.
 func (c *Channel) isDeserted(now time.Time) bool {
-	if c.deserted.IsZero() {
+	if c.deserted.IsZero() || c.server.stopping.Load() {
 		return false
 	}
 	if c.server.isAdopted(c, !now.Before(c.deserted)) {
