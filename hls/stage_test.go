@@ -9,7 +9,6 @@ import (
 	"net/http/httptest"
 	"path"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,78 +19,6 @@ import (
 )
 
 const testName = remux.StreamName("live/test")
-
-// faultyStore is a store of the memory with a switch for each way of failing.
-type faultyStore struct {
-	*storage.Memory
-
-	mu      sync.Mutex
-	failing error         // Put and Append answer with it
-	onlyPut bool          // and what is open for appending does not
-	stuck   chan struct{} // Put waits until it is closed
-	slow    time.Duration // Put takes as long
-	puts    []string
-}
-
-func (f *faultyStore) set(failing error, slow time.Duration) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.failing, f.slow = failing, slow
-}
-
-func (f *faultyStore) block() (unblock func()) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	c := make(chan struct{})
-	f.stuck = c
-	return func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		close(c)
-		f.stuck = nil
-	}
-}
-
-func (f *faultyStore) wait() error {
-	f.mu.Lock()
-	stuck, slow, failing := f.stuck, f.slow, f.failing
-	f.mu.Unlock()
-	if stuck != nil {
-		<-stuck
-	}
-	time.Sleep(slow)
-	return failing
-}
-
-func (f *faultyStore) Put(ctx context.Context, name string, parts [][]byte) error {
-	if err := f.wait(); err != nil {
-		return err
-	}
-	f.mu.Lock()
-	f.puts = append(f.puts, name)
-	f.mu.Unlock()
-	return f.Memory.Put(ctx, name, parts)
-}
-
-func (f *faultyStore) Append(name string) (Appender, error) {
-	if err := f.wait(); err != nil {
-		return nil, err
-	}
-	a, err := f.Memory.Append(name)
-	return &faultyAppender{a, f}, err
-}
-
-type faultyAppender struct {
-	Appender
-	store *faultyStore
-}
-
-func (a *faultyAppender) Write(b []byte) (int, error) {
-	if err := a.store.wait(); err != nil && !a.store.onlyPut {
-		return 0, err
-	}
-	return a.Appender.Write(b)
-}
 
 // stage is a server with a publisher and a viewer who looks every 100 ms. All time
 // is that of a synctest bubble.

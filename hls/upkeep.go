@@ -1,0 +1,112 @@
+package hls
+
+import (
+	"crypto/sha256"
+	"errors"
+	"io/fs"
+	"time"
+)
+
+var errStuck = errors.New("the storage does not answer")
+
+// settle takes note of how it went.
+func (w *writer) settle(queue []*segment, err error) {
+	late := false
+	w.mu.Lock()
+	for _, s := range queue {
+		if isClosed(s.tried) {
+			late = late || s.stored.Load()
+		} else {
+			close(s.tried)
+		}
+	}
+	rest := w.queue[:0]
+	for _, s := range w.queue {
+		if !s.stored.Load() {
+			rest = append(rest, s)
+		}
+	}
+	clear(w.queue[len(rest):])
+	w.queue = rest
+	before := w.fault
+	w.fault = err
+	if before == nil && err != nil {
+		w.since = time.Now()
+	}
+	since := w.since
+	w.mu.Unlock()
+	switch {
+	case before == nil && err != nil:
+		w.log.Error("storage fails, serving from memory", "error", err)
+	case before != nil && err == nil:
+		w.log.Info("storage is well again", "after", time.Since(since))
+	}
+	if late {
+		w.changed()
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// removeAll removes the segments that may go.
+func (w *writer) removeAll() {
+	w.mu.Lock()
+	removals := w.removals
+	w.removals = nil
+	for _, s := range removals {
+		w.unqueue(s)
+	}
+	w.mu.Unlock()
+	for _, s := range removals {
+		if !s.stored.Load() {
+			continue
+		}
+		err := w.server.config.Storage.Remove(w.folder + "/" + s.uri)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			w.log.Warn("segment not removed", "segment", s.uri, "error", err)
+		}
+		if !s.evicted.Load() { // else it was counted when it was chosen
+			w.server.used.Add(-s.size)
+		}
+	}
+}
+
+// unqueue takes a segment out of the queue.
+func (w *writer) unqueue(s *segment) {
+	for i, q := range w.queue {
+		if q == s {
+			w.queue = append(w.queue[:i], w.queue[i+1:]...)
+			return
+		}
+	}
+}
+
+// state says since when the storage fails or keeps the goroutine waiting, and why.
+func (w *writer) state(now time.Time) (fault error, since time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.fault != nil:
+		return w.fault, w.since
+	case !w.busy.IsZero() && now.Sub(w.busy) > w.server.config.StoreTimeout:
+		return errStuck, w.busy
+	}
+	return nil, time.Time{}
+}
+
+// sum returns the SHA-256 of the bytes.
+func (s *slabs) sum() (d digest) {
+	h := sha256.New()
+	for _, p := range s.parts {
+		_, _ = h.Write(p) // never fails
+	}
+	h.Sum(d[:0])
+	return d
+}
