@@ -26,7 +26,7 @@ func (s *Server) Health() Health {
 	defer s.mu.RUnlock()
 	for _, n := range s.byName {
 		for _, c := range n.all {
-			fault, since := c.writer.state(now)
+			since, fault := c.writer.state(now)
 			if fault == nil {
 				continue
 			}

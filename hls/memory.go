@@ -12,7 +12,7 @@ const maxHeld = 64 << 20
 // mayHold reports whether a segment may be listed, which the storage may not take. If
 // there is no room it takes it from segments that are no longer listed.
 func (c *Channel) mayHold(size int64) bool {
-	if fault, _ := c.writer.state(time.Now()); fault == nil {
+	if _, fault := c.writer.state(time.Now()); fault == nil {
 		return true
 	}
 	for !c.roomFor(size) {

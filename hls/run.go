@@ -96,7 +96,7 @@ func (c *Channel) publish(s *segment) {
 
 // await waits for the writer, but not longer than a listing may take.
 func (c *Channel) await(tried <-chan struct{}) {
-	if fault, _ := c.writer.state(time.Now()); fault == errStuck {
+	if _, fault := c.writer.state(time.Now()); fault == errStuck {
 		return
 	}
 	timer := time.NewTimer(c.server.config.StoreTimeout)

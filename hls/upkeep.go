@@ -89,16 +89,16 @@ func (w *writer) unqueue(s *segment) {
 }
 
 // state says since when the storage fails or keeps the goroutine waiting, and why.
-func (w *writer) state(now time.Time) (fault error, since time.Time) {
+func (w *writer) state(now time.Time) (since time.Time, fault error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
 	case w.fault != nil:
-		return w.fault, w.since
+		return w.since, w.fault
 	case !w.busy.IsZero() && now.Sub(w.busy) > w.server.config.StoreTimeout:
-		return errStuck, w.busy
+		return w.busy, errStuck
 	}
-	return nil, time.Time{}
+	return time.Time{}, nil
 }
 
 // sum returns the SHA-256 of the bytes.
