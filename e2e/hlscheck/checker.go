@@ -15,6 +15,7 @@ type Options struct {
 	HTTPClient *http.Client  // default: a new one; redirects are never followed
 	Poll       time.Duration // distance of two looks at a media playlist; default 100 ms
 	Grace      time.Duration // how long the stream outlives its publisher; default 30 s
+	Timeout    time.Duration // longest wait for the end of an answer; default 10 s
 	Slack      time.Duration // lateness forgiven, for a machine that is busy; default 500 ms
 	Ignore     []string      // ids of rules to leave out of the report
 }
@@ -28,6 +29,7 @@ func (o Options) withDefaults() Options {
 	fill(&o.Poll, 100*time.Millisecond)
 	fill(&o.Grace, 30*time.Second)
 	fill(&o.Slack, 500*time.Millisecond)
+	fill(&o.Timeout, 10*time.Second)
 	if o.HTTPClient == nil {
 		o.HTTPClient = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2}}
 	}

@@ -26,7 +26,11 @@ type answer struct {
 
 // request sends one request and reads the answer. It asks for the identity
 // encoding unless the header says otherwise, lest the transport unzip unseen.
+// An origin that does not answer in time is one that fails: without a deadline it
+// would stop the checker and go unreported.
 func (o Options) request(ctx context.Context, method, url string, header http.Header) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, method, url, nil)
 	if err != nil {
 		return answer{}, err

@@ -72,8 +72,10 @@ func TestALiveFolderOfFFmpegShowsItsKnownDeviationsOnly(t *testing.T) {
 		t.Fatalf("ffmpeg: %v\n%s", err, stderr.String())
 	}
 	c.Mark(StreamEnded)
-	if err := c.WaitSegments(ctx, 9); err != nil {
-		t.Fatal(err)
+	enough, stop := context.WithTimeout(ctx, 30*time.Second)
+	defer stop()
+	if err := c.WaitSegments(enough, 9); err != nil {
+		t.Errorf("nine segments were written: %v\n%s", err, c.Report())
 	}
 	cancel()
 	<-done

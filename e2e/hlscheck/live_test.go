@@ -80,6 +80,7 @@ type broadcast struct {
 	world  *world
 	length time.Duration // default 20.9 s
 	spoil  func(since time.Duration, r *http.Request, a *answer)
+	stuck  func(since time.Duration, r *http.Request) bool
 	during func(t *testing.T, c *Checker)
 }
 
@@ -97,6 +98,9 @@ func (b broadcast) watch(t *testing.T) Report {
 		o.now = func() int { return min(int(time.Since(start)/worldTarget)-1, worldCount-1) }
 		if b.spoil != nil {
 			o.spoil = func(r *http.Request, a *answer) { b.spoil(time.Since(start), r, a) }
+		}
+		if b.stuck != nil {
+			o.stuck = func(r *http.Request) bool { return b.stuck(time.Since(start), r) }
 		}
 		if b.length == 0 {
 			b.length = 20900 * time.Millisecond
@@ -168,6 +172,21 @@ func TestAnOutageThatIsMarkedIsNoFinding(t *testing.T) {
 	}}.watch(t)
 	if len(report.Findings) > 0 {
 		t.Errorf("findings:\n%s", report)
+	}
+}
+
+// An origin that takes requests and never answers must not silence the checker.
+func TestAnOriginThatNeverAnswersIsReported(t *testing.T) {
+	for rule, on := range map[string]func(r *http.Request) bool{
+		"playlist-unavailable": onPlaylist,
+		"segment-unavailable":  onSegment,
+	} {
+		report := broadcast{stuck: func(since time.Duration, r *http.Request) bool {
+			return since > 7*time.Second && on(r)
+		}}.watch(t)
+		if !slices.Contains(report.Rules(), rule) {
+			t.Errorf("%s is not reported\n%s", rule, report)
+		}
 	}
 }
 

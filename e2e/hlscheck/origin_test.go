@@ -18,6 +18,7 @@ type testOrigin struct {
 	history History
 	now     func() int // index of the media playlist version in force
 	spoil   func(r *http.Request, a *answer)
+	stuck   func(r *http.Request) bool // the answer never comes
 }
 
 // client returns a client that reaches the origin without a network.
@@ -27,6 +28,10 @@ func (o *testOrigin) client() *http.Client { return &http.Client{Transport: o} }
 func (o *testOrigin) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := r.Context().Err(); err != nil {
 		return nil, err
+	}
+	if o.stuck != nil && o.stuck(r) {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
 	}
 	rec := httptest.NewRecorder()
 	o.serve(rec, r)
