@@ -18,18 +18,19 @@ type pacedConn struct {
 	net.Conn
 	resting func() bool
 	rest    time.Duration
-	// emptied: the last read got less than it had room for. Of the reading goroutine.
-	emptied bool
+	// emptied: the last read got less than it had room for. Closing reads as well, so that a
+	// refusal arrives, and not on the session's goroutine.
+	emptied atomic.Bool
 	closed  atomic.Bool
 }
 
 // Read implements net.Conn.
 func (c *pacedConn) Read(p []byte) (int, error) {
-	if c.emptied && c.resting() && !c.closed.Load() {
+	if c.emptied.Load() && !c.closed.Load() && c.resting() {
 		time.Sleep(c.rest)
 	}
 	n, err := c.Conn.Read(p)
-	c.emptied = n < len(p)
+	c.emptied.Store(n < len(p))
 	return n, err
 }
 

@@ -48,6 +48,10 @@ func (s *Server) serve(nc net.Conn, entry *connection) {
 	for id := range se.publications {
 		se.endPublication(id, remux.EndDisconnected)
 	}
+	if len(se.players) > 0 {
+		// A player that does not read holds up its writer, which closing wakes.
+		_ = se.conn.Close()
+	}
 	for id := range se.players {
 		se.endPlayer(id)
 	}
