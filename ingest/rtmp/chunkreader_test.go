@@ -259,8 +259,8 @@ func TestUnauthorisedPeerHoldsLittle(t *testing.T) {
 func TestPartialMessagesAreBounded(t *testing.T) {
 	var b []byte
 	b = append(b, join(header(0, 2, 0, 4, typeSetChunkSize), []byte{0, 0, 0, 1})...)
-	for csid := range maxPartialMessages + 1 {
-		b = append(b, join([]byte{0, byte(csid)}, header(0, 0, 0, 2, TypeVideo)[1:], "x")...)
+	for csid := uint32(3); csid < 3+maxPartialMessages+1; csid++ {
+		b = append(b, AppendMessage(nil, csid, TypeVideo, 1, 0, 1, []byte("xx"))[:len(appendBasicHeader(nil, 0, csid))+11+1]...)
 	}
 	c := newChunkReader(bytes.NewReader(b), new(counters))
 	c.authorise(DefaultMaxMessage, 2*DefaultMaxMessage)
@@ -288,6 +288,38 @@ func TestEveryChunkStreamIDMayBeUsed(t *testing.T) {
 	})
 	if took > 16<<20 {
 		t.Errorf("took %d bytes", took)
+	}
+}
+
+func TestWideChunkStreamsInUseAreRemembered(t *testing.T) {
+	// Half a message on one, a message now and then on another, and many more
+	// that come and go.
+	half := AppendMessage(nil, 1000, TypeVideo, 1, 7, 128, []byte(x200))
+	b := bytes.Clone(half[:3+11+128])
+	b = AppendMessage(b, 2000, TypeAudio, 1, 0, 128, []byte("a"))
+	const others = 3 * maxWideChunkStreams
+	for csid := uint32(3000); csid < 3000+others; csid++ {
+		b = AppendMessage(b, csid, TypeAudio, 1, 0, 128, []byte("o"))
+		b = append(b, join(appendBasicHeader(nil, 2, 2000), []byte{0, 0, 20}, "a")...)
+	}
+	b = append(b, half[3+11+128:]...)
+	c := newChunkReader(bytes.NewReader(b), new(counters))
+	var last message
+	for range 1 + 2*others + 1 {
+		m, err := c.next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.kind == TypeAudio && string(m.payload) == "a" {
+			last = m
+			continue
+		}
+		if m.kind == TypeVideo && (m.timestamp != 7 || string(m.payload) != x200) {
+			t.Errorf("the message in halves is %q at %d", m.payload, m.timestamp)
+		}
+	}
+	if last.timestamp != 20*others {
+		t.Errorf("the chunk stream in use is at %d, want %d", last.timestamp, 20*others)
 	}
 }
 

@@ -14,8 +14,9 @@ func TestPublicationsEndExactlyOnce(t *testing.T) {
 			p.command(0, "FCUnpublish", 4.0, nil, "test?token=x")
 			p.command(0, "deleteStream", 5.0, nil, 1.0)
 		},
-		"deleteStream alone": func(p *peer) { p.command(0, "deleteStream", 5.0, nil, 1.0) },
-		"closeStream":        func(p *peer) { p.command(1, "closeStream", 0.0, nil) },
+		"deleteStream alone":                    func(p *peer) { p.command(0, "deleteStream", 5.0, nil, 1.0) },
+		"deleteStream with a name, on stream 0": func(p *peer) { p.command(0, "deleteStream", 0.0, nil, "test") },
+		"closeStream":                           func(p *peer) { p.command(1, "closeStream", 0.0, nil) },
 		"closeStream and deleteStream": func(p *peer) {
 			p.command(1, "closeStream", 0.0, nil)
 			p.command(0, "deleteStream", 0.0, nil, 1.0)
@@ -138,7 +139,9 @@ func TestPublishWithoutCreateStreamAndFCPublish(t *testing.T) {
 	p, s := newPeer(t, ServerConfig{}, nil)
 	p.connect()
 	p.command(0, "publish", 0.0, nil, "test")
-	p.expectStatus(CodePublishStart)
+	if cmd, _ := parseCommand(p.next(typeCommandAMF0)); cmd.name != "onStatus" {
+		t.Errorf("publish is answered with %s", cmd.name)
+	}
 	p.media(TypeAudio, 0, 0, "a1")
 	s.expect(t, `media 8 on 0 at 0: "a1"`)
 }

@@ -244,6 +244,69 @@ func TestSlowDecisionIsNotThePeersSilence(t *testing.T) {
 	})
 }
 
+func TestSlowConsumerIsNotThePeersSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		defer shut(client)
+		conn := NewServerConn(server, ServerConfig{})
+		defer shut(conn)
+		drainInto(client)
+		var writing sync.WaitGroup
+		writing.Go(func() {
+			_, _ = client.Write(publishing()) // fails with the test
+			for i := range uint32(3) {
+				_, _ = client.Write(AppendMessage(nil, 4, TypeAudio, 1, i, 128, []byte("a1")))
+			}
+		})
+		if err := conn.Handshake(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 4 {
+			ev, err := conn.Next()
+			if err != nil {
+				t.Fatalf("event %d: %v", i, err)
+			}
+			if i == 0 {
+				err = accept(conn, ev)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+		}
+		writing.Wait()
+	})
+}
+
+// halfClosed is a pipe that takes the end of one direction for granted.
+type halfClosed struct{ net.Conn }
+
+func (halfClosed) CloseWrite() error { return nil }
+
+func TestClosingWaitsForTheOtherSideOnlySoLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		s := serve(t, server, ServerConfig{}, nil)
+		c, err := Dial(context.Background(), "rtmp://h/live/test", ClientConfig{
+			Dial: func(context.Context, string, string) (net.Conn, error) { return halfClosed{client}, nil },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Publish(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		if err := c.Close(); err != nil { // the server does not close in return
+			t.Error(err)
+		}
+		if after := time.Since(start); after > lingerTime {
+			t.Errorf("closed after %v", after)
+		}
+		<-s.done
+	})
+}
+
 func TestHandshakeEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
