@@ -119,12 +119,8 @@ func (p *goRTMP) send(tag flvTag) error {
 	return p.stream.Write(6, tag.time, &gortmpmsg.VideoMessage{Payload: body})
 }
 
-func (p *goRTMP) close() error {
-	if err := p.conn.DeleteStream(&gortmpmsg.NetStreamDeleteStream{StreamID: p.stream.StreamID()}); err != nil {
-		return err
-	}
-	return p.conn.Close()
-}
+// close does not delete the stream: go-rtmp races with itself there when a reply comes in.
+func (p *goRTMP) close() error { return p.conn.Close() }
 
 // gortmplibPublisher publishes with github.com/bluenviron/gortmplib.
 type gortmplibPublisher struct {
