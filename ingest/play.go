@@ -80,6 +80,13 @@ func (se *session) endPlayer(id uint32) {
 	p.done.Wait()
 }
 
+// losePlayer ends a playback whose peer has gone. A write to it may still be waiting for the peer
+// to read: closing wakes it.
+func (se *session) losePlayer(id uint32) {
+	_ = se.conn.Close()
+	se.endPlayer(id)
+}
+
 // playFormat renders packets as RTMP messages for a message stream. It is a bytelog.Format.
 type playFormat struct {
 	streamID  uint32

@@ -48,12 +48,8 @@ func (s *Server) serve(nc net.Conn, entry *connection) {
 	for id := range se.publications {
 		se.endPublication(id, remux.EndDisconnected)
 	}
-	if len(se.players) > 0 {
-		// A player that does not read holds up its writer, which closing wakes.
-		_ = se.conn.Close()
-	}
 	for id := range se.players {
-		se.endPlayer(id)
+		se.losePlayer(id)
 	}
 	se.report(err)
 }
@@ -106,7 +102,11 @@ func (se *session) run() error {
 		case *rtmp.PlayRequest:
 			err = se.play(e)
 		case *rtmp.Stop:
-			se.endPlayer(e.StreamID)
+			if e.Cause != nil {
+				se.losePlayer(e.StreamID)
+			} else {
+				se.endPlayer(e.StreamID)
+			}
 		}
 		if err != nil {
 			return err
