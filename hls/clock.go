@@ -11,9 +11,16 @@ const (
 	perSecond      = 90_000
 )
 
-// maxAudioDrift is how far the audio clock may be from RTMP's before it is set
-// again: 50 ms is where lips and voice begin to part.
-const maxAudioDrift = 50 * perMillisecond
+const (
+	// maxAudioDrift is how far the audio clock may be from RTMP's before it is set
+	// again: 50 ms is where lips and voice begin to part.
+	maxAudioDrift = 50 * perMillisecond
+	// maxAudioLag is how far RTMP's clock may fall behind for up to lagTime: an encoder
+	// that had no processor sends several frames with one timestamp, and then catches
+	// up. To follow it would squeeze a run of frames into no time.
+	maxAudioLag = perSecond / 2
+	lagTime     = 1 * perSecond
+)
 
 // audioClock counts samples, because RTMP's milliseconds jitter (21, 21, 22 …) and
 // a player that trusts them crackles.
@@ -21,6 +28,7 @@ type audioClock struct {
 	rate, frame int64 // samples per second, samples per AAC frame
 	base        ticks // time of the first frame since the clock was set
 	samples     int64 // samples since then
+	lag         ticks // how long RTMP's clock has been behind
 	last        ticks
 	set         bool
 }
@@ -39,9 +47,14 @@ func (c *audioClock) reset() { c.set = false }
 // next returns the time of a frame that came with DTS dts (in ms). Times are
 // strictly increasing, also where the clock is set again.
 func (c *audioClock) next(dts int64) ticks {
-	now, resynchronised := c.peek(dts)
-	if resynchronised {
+	now, set := c.peek(dts)
+	if set {
 		c.base, c.samples, c.set = now, 0, true
+	}
+	if now-ticks(dts)*perMillisecond > maxAudioDrift {
+		c.lag += c.duration()
+	} else {
+		c.lag = 0
 	}
 	c.samples += c.frame
 	c.last = now
@@ -55,11 +68,17 @@ func (c *audioClock) peek(dts int64) (at ticks, set bool) {
 		return max(sent, c.last+1), true
 	}
 	counted := c.base + ticks((c.samples*perSecond+c.rate/2)/c.rate)
-	if drift := counted - sent; drift > maxAudioDrift || drift < -maxAudioDrift {
+	drift := counted - sent
+	if drift < -maxAudioDrift || drift > maxAudioLag || (drift > maxAudioDrift && c.lag >= lagTime) {
 		return max(sent, c.last+1), true
 	}
 	return counted, false
 }
 
-// duration returns the length of a frame.
-func (c *audioClock) duration() ticks { return ticks(c.frame * perSecond / c.rate) }
+// duration returns the length of a frame, which is 0 before the first configuration.
+func (c *audioClock) duration() ticks {
+	if c.rate == 0 {
+		return 0
+	}
+	return ticks(c.frame * perSecond / c.rate)
+}

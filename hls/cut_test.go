@@ -297,3 +297,21 @@ func TestAudioThatComesBehindLosesNoFrame(t *testing.T) {
 		}
 	}
 }
+
+func TestAnEncoderThatLiesAboutItsSampleRate(t *testing.T) {
+	for _, says := range [][]byte{aac44100, {0x11, 0x88}, {0x13, 0x10}} { // it sends 48 kHz
+		onStage(t, Config{}, func(s *stage) {
+			e := at25(25)
+			s.sink = s.server.NewSink(testName)
+			s.began = time.Now()
+			s.sink.Begin(e.tracks())
+			s.sink.Write(videoConfigPacket(e.sets, 0))
+			s.sink.Write(audioConfigPacket(says, 0))
+			s.send(e.frames(0, 30_000))
+			s.leave()
+			// Its frames cannot be as long as it says, so they overlap. What can be
+			// true is: each comes once, beside its picture.
+			s.accounts(s.report("dts-not-increasing"))
+		})
+	}
+}

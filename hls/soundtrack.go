@@ -78,12 +78,11 @@ func (c *segmenter) flushAudio(before, nextVideo ticks) {
 	}
 	n := 0
 	for _, pkt := range c.waiting {
-		at := ticks(pkt.DTS) * perMillisecond
+		at, _ := c.clock.peek(pkt.DTS)
 		if at >= before {
 			break
 		}
 		if nextVideo-c.cutter.start > c.cutter.limit() {
-			at, _ = c.clock.peek(pkt.DTS)
 			v := c.cutter.decideAudio(at)
 			if v == cutHole && nextVideo < maxTicks {
 				break // the video comes back, too, and begins the segment
