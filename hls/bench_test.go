@@ -26,7 +26,8 @@ func BenchmarkSegment(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := NewServer(Config{Storage: dir})
+	// The quota has files go as fast as they come, as they do on the air.
+	s := NewServer(Config{Storage: dir, Quota: 16 << 20})
 	c := s.NewSink(testName).(*Channel)
 	e := at25(50)
 	e.size = 11_600
