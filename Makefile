@@ -13,7 +13,7 @@ GOLANGCI_VERSION := v2.15.0
 GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-deps race fuzz lint bench clean
+.PHONY: help run build test test-deps race hostile fuzz lint bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -33,6 +33,9 @@ test-deps:
 # The end-to-end tests play in real time and check times. They get the machine to themselves, after the rest.
 race: ## run the tests that need no other programs, with the race detector
 	go test -race $$(go list ./... | grep -v '/e2e$$')
+
+hostile: ## attack a live server for some minutes; wants a quiet machine
+	go test -race -count=1 -tags hostile -timeout 30m -run Hostile ./e2e
 
 fuzz: ## run every fuzz target for FUZZTIME (60s) each
 	@scripts/fuzz.sh $(FUZZTIME)
