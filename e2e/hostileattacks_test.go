@@ -1,3 +1,5 @@
+//go:build hostile
+
 package e2e
 
 import (
