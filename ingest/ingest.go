@@ -262,5 +262,6 @@ func (s *Server) rtmpConfig() rtmp.ServerConfig {
 		CommandTimeout:   s.config.RequestTimeout,
 		MediaTimeout:     s.config.MediaTimeout,
 		MaxMessage:       s.config.MaxMessage,
+		Codecs:           enhancedCodecs(),
 	}
 }
