@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/bluenviron/gohlslib/v2/pkg/codecparams"
@@ -75,6 +76,30 @@ func TestConfigSaysWhatTheEncoderMeant(t *testing.T) {
 				t.Errorf("from its parameter sets: %+v, error %v", again, err)
 			}
 		})
+	}
+}
+
+// recordHDR is of x265 for HDR10; at its end stood 2.3 KB about the encoder, here 16 bytes.
+const recordHDR = "0102200000009000000000001ef000fcfdfafa00000f04a00001001840010c01ffff02200000030090000003000003001e959809" +
+	"a10001002e42010102200000030090000003000003001ea0182071f6d96566924caf016a12201208000003000800000300c840" +
+	"a2000100074401c172b46240" + "a7000300094e01900403e8019080001e4e01891833c286c41d4c0bb884d03e803d1340420098968000000300018000144e010510" +
+	"2ca2de09b51747dbbb55a4fe7fc2fc4e80"
+
+func TestLightAndColoursOfHDRPrecedeEveryStart(t *testing.T) {
+	c := mustParse(t, unhex(t, recordHDR))
+	light, display := unhex(t, "4e01900403e8019080"), unhex(t, "4e01891833c286c41d4c0bb884d03e803d13404200989680000003000180")
+	if len(c.SEI) != 2 || !bytes.Equal(c.SEI[0], light) || !bytes.Equal(c.SEI[1], display) {
+		t.Fatalf("SEI are %x", c.SEI)
+	}
+	if !bytes.HasSuffix(c.AppendAnnexB(nil), slices.Concat([]byte{0, 0, 0, 1}, light, []byte{0, 0, 0, 1}, display)) {
+		t.Errorf("Annex B is %x", c.AppendAnnexB(nil))
+	}
+	if again := mustParse(t, c.Append(nil)); !again.Equal(c) {
+		t.Error("written and read again it differs")
+	}
+	plain, err := h265.ConfigFromParameterSets(c.VPS, c.SPS, c.PPS)
+	if err != nil || plain.Equal(c) {
+		t.Errorf("without them it is equal, error %v", err)
 	}
 }
 

@@ -11,6 +11,7 @@ func FuzzParseConfig(f *testing.F) {
 	for _, r := range records {
 		f.Add(unhex(f, r.hex))
 	}
+	f.Add(unhex(f, recordHDR))
 	f.Fuzz(func(t *testing.T, record []byte) {
 		c, err := h265.ParseConfig(record)
 		if err != nil {
