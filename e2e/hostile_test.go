@@ -22,6 +22,10 @@ type attack struct {
 // hostileMemory is how much a connection may cost before it is authorised.
 const hostileMemory = 1 << 20
 
+// manyConnections is from how many on the share of each in what the process holds means something:
+// the collector lets some megabytes of garbage lie, whoever made it.
+const manyConnections = 20
+
 // TestHostileConnectionsHarmNobody has strangers attack the RTMP port while a stream is live.
 func TestHostileConnectionsHarmNobody(t *testing.T) {
 	s := startServer(t, "--stream.grace", "1s", "--rtmp.request_timeout", "2s", "--rtmp.max_connections_per_ip", "5000")
@@ -112,7 +116,7 @@ func (a attack) run(t *testing.T, s *server) {
 	all.Wait()
 	cost := (s.memory(t, "VmHWM") - before) / a.conns
 	t.Logf("%d KiB for each of %d connections", cost>>10, a.conns)
-	if cost > hostileMemory && !a.authorised {
+	if cost > hostileMemory && a.conns >= manyConnections && !a.authorised {
 		t.Errorf("a connection that nobody knows costs %d KiB", cost>>10)
 	}
 }

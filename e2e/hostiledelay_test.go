@@ -11,10 +11,11 @@ import (
 func (l *liveStream) finish(t *testing.T) {
 	t.Helper()
 	l.stop()
+	l.publishing.Wait()
 	if err := l.client.Close(); err != nil {
 		t.Errorf("live stream: close: %v", err)
 	}
-	l.both.Wait()
+	l.viewing.Wait()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	report(t, "live stream", l.faults)

@@ -19,9 +19,9 @@ import (
 // liveStream is a publisher and a viewer of one stream, who account for every frame and its
 // delay: the time from the frame's send to its arrival. Both clocks are this process's.
 type liveStream struct {
-	client *rtmp.Client
-	stop   context.CancelFunc
-	both   sync.WaitGroup
+	client              *rtmp.Client
+	stop                context.CancelFunc
+	publishing, viewing sync.WaitGroup
 
 	mu      sync.Mutex
 	sent    map[frameID]time.Time
@@ -101,7 +101,7 @@ func startLive(t *testing.T, s *server, name string) *liveStream {
 		stop: cancel, sent: map[frameID]time.Time{}, arrived: map[frameID]time.Time{},
 		changed: make(chan struct{}),
 	}
-	l.both.Go(func() { l.view(t.Context(), s.flvURL(name)) })
+	l.viewing.Go(func() { l.view(t.Context(), s.flvURL(name)) })
 	if err := s.awaited(limit(t, startLimit), name); err != nil {
 		t.Fatal(err)
 	}
@@ -112,8 +112,8 @@ func startLive(t *testing.T, s *server, name string) *liveStream {
 	if err := l.client.Publish(ctx); err != nil {
 		t.Fatal(err)
 	}
-	l.both.Go(func() { l.publish(ctx) })
-	t.Cleanup(func() { cancel(); _ = l.client.Close(); l.both.Wait() })
+	l.publishing.Go(func() { l.publish(ctx) })
+	t.Cleanup(func() { cancel(); l.publishing.Wait(); _ = l.client.Close(); l.viewing.Wait() })
 	return l
 }
 

@@ -285,3 +285,33 @@ func TestAViewerWaitsForThePublisherForAsLongAsItMay(t *testing.T) {
 		}
 	})
 }
+
+func TestWhoJoinsIsSentTheStatesOfThisPublication(t *testing.T) {
+	l := live(Options{})
+	defer l.Close()
+	state := func(slot uint16, b byte) *remux.Packet {
+		return &remux.Packet{Kind: remux.VideoState, Slot: slot, Payload: []byte{b}}
+	}
+	l.Write(config('c'))
+	l.Write(state(0, 'h'))
+	l.Write(state(1, 'x'))
+	l.Write(frame(0, true, 1))
+	prologue, _, known := l.Join(nil, 0)
+	if string(prologue) != "chx" {
+		t.Errorf("who joins is sent %q", prologue)
+	}
+	l.Write(state(0, 'h'))
+	if prologue, _, _ = l.Join(nil, known); len(prologue) != 0 {
+		t.Errorf("after a repeat who jumps is sent %q", prologue)
+	}
+	l.Write(state(0, 'i'))
+	if prologue, _, _ = l.Join(nil, known); string(prologue) != "cix" {
+		t.Errorf("after a change who jumps is sent %q", prologue)
+	}
+	l.End()
+	l.Begin(remux.Tracks{Video: true})
+	l.Write(frame(40, true, 1))
+	if prologue, _, _ = l.Join(nil, known); string(prologue) != "c" {
+		t.Errorf("in the next publication who joins is sent %q", prologue)
+	}
+}

@@ -13,17 +13,23 @@ func FuzzAppendVideo(f *testing.F) {
 	s := readSample(f, sampleAV)
 	for i, frame := range s.frames[:12] {
 		if frame.isVideo {
-			f.Add(frame.data, uint8(4), i == 0, frame.dts, frame.pts-frame.dts)
+			f.Add(frame.data, uint8(4), i == 0, frame.dts, frame.pts-frame.dts, false)
 		}
 	}
-	f.Add([]byte{2, 9, 0xF0, 0, 3, 0x65, 1, 2}, uint8(1), true, int64(-5), int64(0))
-	f.Add([]byte{0, 0, 0, 2, 0x68, 1, 0xFF, 0xFF, 0xFF, 0xFF}, uint8(4), false, int64(1<<33), int64(1))
-	f.Fuzz(func(t *testing.T, data []byte, lengthSize uint8, random bool, dts, composition int64) {
-		m := mpegts.NewMuxer(mpegts.H264, mpegts.AAC)
+	for _, unit := range readHEVC(f, sampleHEVCCRA)[:12] {
+		f.Add(avcc(4, unit...), uint8(4), false, int64(0), int64(3_600), true)
+	}
+	f.Add([]byte{2, 9, 0xF0, 0, 3, 0x65, 1, 2}, uint8(1), true, int64(-5), int64(0), false)
+	f.Add([]byte{0, 0, 0, 2, 0x68, 1, 0xFF, 0xFF, 0xFF, 0xFF}, uint8(4), false, int64(1<<33), int64(1), true)
+	f.Fuzz(func(t *testing.T, data []byte, lengthSize uint8, random bool, dts, composition int64, hevc bool) {
+		m, sets := mpegts.NewMuxer(mpegts.H264, mpegts.AAC), parameterSets
+		if hevc {
+			m, sets = mpegts.NewMuxer(mpegts.HEVC, mpegts.AAC), hevcSets
+		}
 		checker := &structure{}
 		u := mpegts.VideoUnit{
 			DTS: dts % (1 << 60), RandomAccess: random,
-			ParameterSets: parameterSets, Data: data, LengthSize: int(lengthSize),
+			ParameterSets: sets, Data: data, LengthSize: int(lengthSize),
 		}
 		u.PTS = u.DTS + composition%(1<<32)
 		for range 3 {
@@ -39,16 +45,16 @@ func FuzzAppendVideo(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			checkUnit(t, got, u)
+			checkUnit(t, got, u, hevc)
 			u.DTS += 20_000
 			u.PTS += 20_000
 		}
 	})
 }
 
-func checkUnit(t *testing.T, got []pes, u mpegts.VideoUnit) {
+func checkUnit(t *testing.T, got []pes, u mpegts.VideoUnit, hevc bool) {
 	t.Helper()
-	whole := wholeNALUs(u.Data, u.LengthSize)
+	whole := wholeNALUs(u.Data, u.LengthSize, hevc)
 	if len(whole) == 0 {
 		if len(got) != 0 {
 			t.Fatalf("%d PES packets of nothing", len(got))
@@ -61,18 +67,22 @@ func checkUnit(t *testing.T, got []pes, u mpegts.VideoUnit) {
 	if got[0].dts != wire(u.DTS) || got[0].pts != wire(max(u.PTS, u.DTS)) {
 		t.Fatalf("times %d %d", got[0].pts, got[0].dts)
 	}
-	data, ok := bytes.CutPrefix(got[0].data, annexB(aud))
+	delimiter := aud
+	if hevc {
+		delimiter = hevcAUD
+	}
+	data, ok := bytes.CutPrefix(got[0].data, annexB(delimiter))
 	if !ok {
 		t.Fatal("the unit does not begin with a delimiter")
 	}
-	data = bytes.TrimPrefix(data, parameterSets)
-	if want := bytes.TrimPrefix(annexB(whole...), parameterSets); !bytes.Equal(data, want) {
+	data = bytes.TrimPrefix(data, u.ParameterSets)
+	if want := bytes.TrimPrefix(annexB(whole...), u.ParameterSets); !bytes.Equal(data, want) {
 		t.Fatalf("data is % x, want % x", data, want)
 	}
 }
 
-// wholeNALUs takes an access unit apart in the plainest way.
-func wholeNALUs(au []byte, lengthSize int) [][]byte {
+// wholeNALUs takes an access unit apart in the plainest way, and leaves out delimiters.
+func wholeNALUs(au []byte, lengthSize int, hevc bool) [][]byte {
 	if lengthSize < 1 || lengthSize > 4 {
 		lengthSize = 4
 	}
@@ -86,7 +96,7 @@ func wholeNALUs(au []byte, lengthSize int) [][]byte {
 		if n > len(au) {
 			break
 		}
-		if n > 0 && au[0]&0x1F != 9 {
+		if n > 0 && !(hevc && au[0]>>1&0x3F == 35) && !(!hevc && au[0]&0x1F == 9) {
 			out = append(out, au[:n])
 		}
 		au = au[n:]
