@@ -58,8 +58,14 @@ type Config struct {
 	// HandshakeTimeout bounds the handshake, RequestTimeout the time from there to
 	// publish.
 	HandshakeTimeout, RequestTimeout time.Duration
-	// MediaTimeout is how long a publisher may send no media (15 s).
-	MediaTimeout time.Duration
+	// MediaTimeout is how long a publisher may send no media (15 s), IdleTimeout how long
+	// a peer may send nothing at all, which is pinged meanwhile (15 s), and WriteTimeout how
+	// long a peer may take nothing of what is sent to it (10 s).
+	MediaTimeout, IdleTimeout, WriteTimeout time.Duration
+	// MaxPartial bounds the bytes of a connection's unfinished messages (twice
+	// MaxMessage), UnauthorisedPartial the same before it may publish or play
+	// (128 KiB), and MaxPartialMessages their number (64, which is also the most).
+	MaxPartial, UnauthorisedPartial, MaxPartialMessages int
 	// Latency is the longest time a packet waits for others before players are written
 	// to, Wait how long a player may wait for a publisher, and MaxBacklog how many bytes
 	// it may be behind before it continues at the newest keyframe (8 MiB).
@@ -261,7 +267,14 @@ func (s *Server) rtmpConfig() rtmp.ServerConfig {
 		HandshakeTimeout: s.config.HandshakeTimeout,
 		CommandTimeout:   s.config.RequestTimeout,
 		MediaTimeout:     s.config.MediaTimeout,
+		IdleTimeout:      s.config.IdleTimeout,
+		WriteTimeout:     s.config.WriteTimeout,
 		MaxMessage:       s.config.MaxMessage,
-		Codecs:           enhancedCodecs(),
+		MaxPartial:       s.config.MaxPartial,
+
+		UnauthorisedPartial: s.config.UnauthorisedPartial,
+		MaxPartialMessages:  s.config.MaxPartialMessages,
+
+		Codecs: enhancedCodecs(),
 	}
 }

@@ -85,9 +85,12 @@ func (s *server) build() error {
 	s.hub = remux.NewHub(remux.Config{
 		Grace:       s.cfg.Stream.Grace,
 		Conflict:    remux.Conflict(s.cfg.Stream.OnConflict),
+		MaxStreams:  s.cfg.Stream.MaxStreams,
 		Sinks:       sinks,
 		Events:      remux.Events{Finding: s.findings.hear},
 		CannotCarry: cannotCarry(s.cfg.HLS.Enabled),
+
+		MaxTakeovers: maxTakeovers(s.cfg.Stream.MaxTakeovers),
 	})
 	if s.cfg.FLV.Enabled {
 		s.flv = flv.NewServer(flv.Config{
@@ -112,6 +115,14 @@ func (s *server) build() error {
 	return nil
 }
 
+// maxTakeovers says in the hub's way what the setting means: 0 is no limit.
+func maxTakeovers(setting int) int {
+	if setting == 0 {
+		return -1
+	}
+	return setting
+}
+
 func (s *server) ingestConfig() ingest.Config {
 	var policy auth.Policy = auth.Loopback{}
 	if s.cfg.Auth.Publish == config.PublishOpen {
@@ -129,6 +140,11 @@ func (s *server) ingestConfig() ingest.Config {
 		HandshakeTimeout:    s.cfg.RTMP.HandshakeTimeout,
 		RequestTimeout:      s.cfg.RTMP.RequestTimeout,
 		MediaTimeout:        s.cfg.RTMP.MediaTimeout,
+		IdleTimeout:         s.cfg.RTMP.IdleTimeout,
+		WriteTimeout:        s.cfg.RTMP.WriteTimeout,
+		MaxPartial:          s.cfg.RTMP.MaxPartial,
+		UnauthorisedPartial: s.cfg.RTMP.MaxPartialUnknown,
+		MaxPartialMessages:  s.cfg.RTMP.MaxPartialMessages,
 		Latency:             s.cfg.FLV.Latency,
 		Wait:                s.cfg.FLV.Wait,
 		MaxBacklog:          s.cfg.FLV.MaxBacklog,

@@ -183,8 +183,8 @@ func (c *chunkReader) stream(id uint32, format byte) (*chunkStream, error) {
 		if format > 1 {
 			return nil, fault(ReasonChunkHeader, "read chunk header", "a chunk stream begins with a header of type 2 or 3")
 		}
-		s = &chunkStream{id: id}
-		if err := c.remember(s); err != nil {
+		var err error
+		if s, err = c.remember(id); err != nil {
 			return nil, err
 		}
 	}
@@ -205,27 +205,29 @@ func (c *chunkReader) find(id uint32) *chunkStream {
 	return nil
 }
 
-// remember keeps a new chunk stream, in the place of an idle one if need be.
-func (c *chunkReader) remember(s *chunkStream) error {
-	if s.id < uint32(len(c.narrow)) {
-		c.narrow[s.id] = s
-		return nil
+// remember makes the state of a new chunk stream, out of that of an idle one if there are many:
+// however many ids a peer goes through, nothing is allocated for them.
+func (c *chunkReader) remember(id uint32) (*chunkStream, error) {
+	if id < uint32(len(c.narrow)) {
+		c.narrow[id] = &chunkStream{id: id}
+		return c.narrow[id], nil
 	}
 	if len(c.wide) < maxWideChunkStreams {
+		s := &chunkStream{id: id}
 		c.wide = append(c.wide, s)
-		return nil
+		return s, nil
 	}
-	oldest := -1
-	for i, w := range c.wide {
-		if !w.open && (oldest < 0 || w.used < c.wide[oldest].used) {
-			oldest = i
+	var oldest *chunkStream
+	for _, s := range c.wide {
+		if !s.open && (oldest == nil || s.used < oldest.used) {
+			oldest = s
 		}
 	}
-	if oldest < 0 {
-		return fault(ReasonPartialMessages, "read chunk header", "too many chunk streams with an unfinished message")
+	if oldest == nil {
+		return nil, fault(ReasonPartialMessages, "read chunk header", "too many chunk streams with an unfinished message")
 	}
-	c.wide[oldest] = s
-	return nil
+	*oldest = chunkStream{id: id}
+	return oldest, nil
 }
 
 func uint24(b []byte) uint32 {

@@ -39,6 +39,7 @@ type chunkReader struct {
 	partial int // bytes of all arrays that partial messages own
 	largest int // longest message completed in an array of its own
 	limits  readLimits
+	keeps   bool // media payloads are kept by who gets them, not only looked at
 
 	aggregate aggregate // messages of an aggregate that are still to be returned
 	stats     *counters
@@ -48,12 +49,13 @@ type chunkReader struct {
 type readLimits struct {
 	message   int // bytes of one media message
 	partial   int // bytes of all partial messages together
+	open      int // partial messages
 	slab      int // bytes of a slab
 	firstPart int // bytes an array of its own begins with
 }
 
 var unauthorisedLimits = readLimits{
-	message: unauthorisedMessage, partial: unauthorisedPartial,
+	message: unauthorisedMessage, partial: DefaultUnauthorisedPartial, open: DefaultMaxPartialMessages,
 	slab: unauthorisedBuffer, firstPart: 4 << 10,
 }
 
@@ -69,7 +71,11 @@ func newChunkReader(src io.Reader, stats *counters) *chunkReader {
 
 // authorise raises the limits to those of a peer that may send media.
 func (c *chunkReader) authorise(maxMessage, maxPartial int) {
-	c.limits = readLimits{message: maxMessage, partial: maxPartial, slab: slabSize, firstPart: firstPart}
+	c.keeps = true
+	c.limits = readLimits{
+		message: maxMessage, partial: maxPartial, open: c.limits.open,
+		slab: slabSize, firstPart: firstPart,
+	}
 }
 
 // next returns the next complete message that is not for the chunk stream
@@ -133,7 +139,7 @@ func (c *chunkReader) begin(s *chunkStream) error {
 		return fault(ReasonMessageTooLarge, "read chunk header",
 			fmt.Sprintf("message of type %d has %d bytes, the limit is %d", s.kind, s.length, limit))
 	}
-	if c.open++; c.open > maxPartialMessages {
+	if c.open++; c.open > c.limits.open {
 		return fault(ReasonPartialMessages, "read chunk header", "too many chunk streams with an unfinished message")
 	}
 	s.open, s.got, s.own = true, 0, nil
@@ -214,7 +220,7 @@ func (c *chunkReader) finish(s *chunkStream) message {
 	case inSlab:
 		end := s.start + s.length
 		m.payload = c.buf[s.start:end:end]
-		if isMedia(s.kind) {
+		if isMedia(s.kind) && c.keeps {
 			c.kept = end
 		}
 	case ownArray:

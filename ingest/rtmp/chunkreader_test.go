@@ -259,7 +259,7 @@ func TestUnauthorisedPeerHoldsLittle(t *testing.T) {
 func TestPartialMessagesAreBounded(t *testing.T) {
 	var b []byte
 	b = append(b, join(header(0, 2, 0, 4, typeSetChunkSize), []byte{0, 0, 0, 1})...)
-	for csid := uint32(3); csid < 3+maxPartialMessages+1; csid++ {
+	for csid := uint32(3); csid < 3+DefaultMaxPartialMessages+1; csid++ {
 		b = append(b, AppendMessage(nil, csid, TypeVideo, 1, 0, 1, []byte("xx"))[:len(appendBasicHeader(nil, 0, csid))+11+1]...)
 	}
 	c := newChunkReader(bytes.NewReader(b), new(counters))
@@ -286,8 +286,8 @@ func TestEveryChunkStreamIDMayBeUsed(t *testing.T) {
 			}
 		}
 	})
-	if took > 16<<20 {
-		t.Errorf("took %d bytes", took)
+	if took > 64<<10 {
+		t.Errorf("took %d bytes: nobody knows this peer, and it has said nothing", took)
 	}
 }
 

@@ -11,6 +11,7 @@ func (c *ServerConn) AcceptPublish(r *PublishRequest) error {
 	if err != nil {
 		return fmt.Errorf("accept publish: %w", err)
 	}
+	c.chunks.keeps = true // whatever limits hold
 	s.state = streamPublishing
 	c.watch.active++
 	if err := c.begin(time.Time{}, nil); err != nil {

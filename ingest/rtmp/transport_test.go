@@ -172,6 +172,27 @@ func TestTimeouts(t *testing.T) {
 	}
 }
 
+func TestWhatCameInTimeCountsThoughThisSideIsLate(t *testing.T) {
+	client, server := tcpPair(t)
+	conn := NewServerConn(server, ServerConfig{HandshakeTimeout: time.Minute, CommandTimeout: 50 * time.Millisecond})
+	defer shut(conn)
+	drainInto(client)
+	if _, err := client.Write(hello()); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Handshake(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Write(publishing()[len(hello()):]); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(100 * time.Millisecond) // this side has no time
+	ev, err := conn.Next()
+	if _, ok := ev.(*PublishRequest); !ok {
+		t.Errorf("got %T and %v, want the request that came in time", ev, err)
+	}
+}
+
 func TestPublisherThatSendsMediaStays(t *testing.T) {
 	inBubble(t, func(t *testing.T, client net.Conn, s *served) {
 		drainInto(client)

@@ -51,6 +51,9 @@ func (c Config) check() Faults {
 		add("rtmp.max_connections_per_ip", "rtmp.max_connections", "%d is more than rtmp.max_connections (%d)",
 			c.RTMP.MaxConnectionsPerIP, c.RTMP.MaxConnections)
 	}
+	if c.RTMP.MaxPartial < c.RTMP.MaxMessage {
+		add("rtmp.max_partial", "rtmp.max_message", "has no room for a message of rtmp.max_message")
+	}
 	return faults
 }
 

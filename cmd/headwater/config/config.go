@@ -58,6 +58,12 @@ type RTMP struct {
 	HandshakeTimeout time.Duration // from accept to the end of the handshake
 	RequestTimeout   time.Duration // from there to publish or play
 	MediaTimeout     time.Duration // longest silence of a publisher
+	IdleTimeout      time.Duration // longest silence of any peer, though it is pinged
+	WriteTimeout     time.Duration // longest time a peer may take nothing
+
+	MaxPartial         int // bytes of the unfinished messages of a publisher, at least MaxMessage
+	MaxPartialUnknown  int // the same of a peer that may not publish or play yet
+	MaxPartialMessages int // unfinished messages of a connection, at most 64
 }
 
 // TLSListener is a listener that is on when Addr is set.
@@ -120,6 +126,10 @@ const (
 type Stream struct {
 	Grace      time.Duration // how long outputs outlive their publisher
 	OnConflict Conflict
+	// MaxTakeovers is how often a stream may be taken over in a minute from a publisher that
+	// is alive; 0 is no limit.
+	MaxTakeovers int
+	MaxStreams   int // streams at once
 }
 
 // FLV configures HTTP-FLV and WebSocket-FLV.

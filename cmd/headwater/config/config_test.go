@@ -144,6 +144,7 @@ func TestTheWholeIsChecked(t *testing.T) {
 		{"no folder needed", func(c *Config) { c.Storage = Storage{Kind: StorageMemory} }, ""},
 		{"part of a second", func(c *Config) { c.HLS.SegmentMaxAge = 1500 * time.Millisecond }, "whole number of seconds"},
 		{"more per address than in all", func(c *Config) { c.RTMP.MaxConnections = 10 }, "rtmp.max_connections_per_ip (default)"},
+		{"no room for a message", func(c *Config) { c.RTMP.MaxPartial = c.RTMP.MaxMessage - 1 }, "rtmp.max_partial (default): has no room"},
 		{"a value beyond its range", func(c *Config) { c.HLS.Window = 1 }, "hls.window (default): 1 is not between"},
 	} {
 		c := Default()

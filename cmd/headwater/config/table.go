@@ -52,6 +52,17 @@ var table = []setting{
 	{key: "rtmp.media_timeout", def: "15s", help: "longest silence of a publisher before its publication ends",
 		bind: func(c *Config) value { return duration(&c.RTMP.MediaTimeout, time.Second, time.Hour) }},
 
+	{key: "rtmp.idle_timeout", def: "15s", help: "longest silence of an RTMP peer, which is pinged meanwhile",
+		bind: func(c *Config) value { return duration(&c.RTMP.IdleTimeout, time.Second, time.Hour) }},
+	{key: "rtmp.write_timeout", def: "10s", help: "longest time an RTMP peer may take nothing of what is sent to it",
+		bind: func(c *Config) value { return duration(&c.RTMP.WriteTimeout, time.Second, time.Hour) }},
+	{key: "rtmp.max_partial", def: "32MiB", help: "memory for the unfinished messages of a publisher",
+		bind: func(c *Config) value { return size(&c.RTMP.MaxPartial, 64*kib, 256*mib) }},
+	{key: "rtmp.max_partial_unknown", def: "128KiB", help: "memory for the unfinished messages of a peer before it may publish or play",
+		bind: func(c *Config) value { return size(&c.RTMP.MaxPartialUnknown, 8*kib, 512*kib) }},
+	{key: "rtmp.max_partial_messages", def: "64", help: "unfinished messages of an RTMP connection at once",
+		bind: func(c *Config) value { return count(&c.RTMP.MaxPartialMessages, 3, 64) }},
+
 	{key: "rtmps.addr", def: "", help: "RTMP over TLS listener; empty is off",
 		bind: func(c *Config) value { return address(&c.RTMPS.Addr) }},
 	{key: "rtmps.cert", def: "", help: "PEM file with the certificate chain for RTMPS",
@@ -95,6 +106,10 @@ var table = []setting{
 		bind: func(c *Config) value { return duration(&c.Stream.Grace, 0, 24*time.Hour) }},
 	{key: "stream.on_conflict", def: "takeover", help: "what a second publisher of a name does",
 		bind: func(c *Config) value { return choice(&c.Stream.OnConflict, ConflictTakeover, ConflictReject) }},
+	{key: "stream.max_takeovers", def: "10", help: "takeovers of a live stream in a minute before its publisher keeps it for half a minute; 0 is no limit",
+		bind: func(c *Config) value { return count(&c.Stream.MaxTakeovers, 0, 1_000_000) }},
+	{key: "stream.max_streams", def: "10000", help: "streams at once",
+		bind: func(c *Config) value { return count(&c.Stream.MaxStreams, 1, 1_000_000) }},
 
 	{key: "flv.enabled", def: "true", help: "serve HTTP-FLV and WebSocket-FLV",
 		bind: func(c *Config) value { return boolean(&c.FLV.Enabled) }},
