@@ -96,7 +96,7 @@ func wholeNALUs(au []byte, lengthSize int, hevc bool) [][]byte {
 		if n > len(au) {
 			break
 		}
-		if n > 0 && !(hevc && au[0]>>1&0x3F == 35) && !(!hevc && au[0]&0x1F == 9) {
+		if n > 0 && (!hevc || au[0]>>1&0x3F != 35) && (hevc || au[0]&0x1F != 9) {
 			out = append(out, au[:n])
 		}
 		au = au[n:]
