@@ -1,64 +1,101 @@
-// Package auth says who may publish, and why not.
+// Package auth says who may publish and who may watch, and why not.
 //
-// A Policy answers for one kind of request. Without any configuration publishing is
-// allowed from this machine only, and the refusal tells the operator what to set;
-// watching is open. Keys, signed URLs, JWT and callbacks are policies too.
+// A [Request] names an action, a stream and what somebody shows for it. A [Policy] answers it with a
+// [Decision]. Policies are small and know one thing each:
+//
+//	Open, Loopback, Deny   everybody, programs on this machine, nobody
+//	Keys                   publish keys from the configuration or a file; a key may also stand for another name
+//	Signed                 URLs that a shared secret has signed (HMAC-SHA256)
+//	JWT                    JSON Web Tokens, by keys from files or a JWKS URL
+//	Callback               a backend that is asked over HTTP
+//
+// [Rules] pick by the stream's name which policies are asked, one after the other: the first that allows wins. A
+// [Gate] has the rules of both actions and everything that holds for all policies: decisions that are kept for a
+// while, tokens that were revoked, the list of those who were let in (so that they can be sent away when their
+// permission ends), and how many they may be.
+//
+// What is asked and what is shown for it is secret: no error, reason or log of this package has a query, a token, a
+// key, or the name under which a publisher asked.
 package auth
 
 import (
-	"fmt"
+	"context"
 	"net/netip"
+	"time"
+)
+
+// Action is what somebody wants to do with a stream.
+type Action string
+
+// The actions. Their names are part of signed URLs, of JWT claims and of callbacks.
+const (
+	Publish Action = "publish"
+	Play    Action = "play"
 )
 
 // Request is what somebody asks for.
 type Request struct {
-	// Stream is "APP/NAME".
+	Action Action
+	// Stream is "APP/NAME", checked by the caller. When publishing the name may be a secret (see Keys).
 	Stream string
-	// Query is the raw query of the stream's URL, where tokens travel. It is secret:
-	// no error and no log may have it.
+	// Query is the raw query of the stream's URL, where tokens and keys travel. It is secret.
 	Query string
 	// Remote is where the request comes from.
 	Remote netip.AddrPort
+	// Protocol is "rtmp", "hls", "flv" and so on, for people and callbacks.
+	Protocol string
 }
+
+// Code says in one stable word why a request was refused. Codes are counted and appear in metrics.
+type Code string
+
+// The codes.
+const (
+	NotAllowed          Code = "not-allowed"
+	NoToken             Code = "no-token"
+	BadToken            Code = "bad-token"
+	Expired             Code = "token-expired"
+	NotYetValid         Code = "token-not-yet-valid"
+	Revoked             Code = "revoked"
+	CallbackRefused     Code = "callback-refused"
+	CallbackFailed      Code = "callback-failed"
+	KeysMissing         Code = "token-keys-missing"
+	TooManyPublishers   Code = "too-many-publishers"
+	TooManyViewers      Code = "too-many-viewers"
+	TooManyViewersOfOne Code = "too-many-viewers-of-stream"
+)
 
 // Decision is the answer to a request.
 type Decision struct {
 	Allowed bool
-	// Reason tells the person at the encoder why not, and what to do about it.
+	// Code and Reason say why not: for machines, and for the person at the encoder or player.
+	Code   Code
 	Reason string
-	// Credential identifies the publisher when it comes back: only the same one may
-	// take its stream over. It is compared, never shown.
+	// Credential identifies a publisher when it comes back: only the same one may take its stream over. It is
+	// compared, never shown.
 	Credential string
+	// Stream is the public name "APP/NAME" if it is not the one that was asked for.
+	Stream string
+	// Expires is when the permission ends; zero is never.
+	Expires time.Time
+	// MaxBitrate is the most a publisher may send, in bits per second; 0 is no limit.
+	MaxBitrate int64
+	// TokenID identifies what was shown, for revoking it: a JWT's "jti", else a hash. It is not secret.
+	TokenID string
+	// CacheFor is how long the same request gets this answer again.
+	CacheFor time.Duration
 }
 
-// Policy decides on requests to publish.
+// Policy decides on requests. It must return when ctx ends, and may be called by any number of goroutines.
 type Policy interface {
-	Decide(Request) Decision
+	Decide(ctx context.Context, r Request) Decision
 }
 
-// Loopback allows publishing from this machine only: the policy of a server that
-// nobody has configured.
-type Loopback struct{}
+// refuse returns a refusal.
+func refuse(code Code, reason string) Decision { return Decision{Code: code, Reason: reason} }
+
+// PolicyFunc makes a Policy of a function.
+type PolicyFunc func(context.Context, Request) Decision
 
 // Decide implements Policy.
-func (Loopback) Decide(r Request) Decision {
-	if !r.Remote.Addr().Unmap().IsLoopback() {
-		return Decision{Reason: fmt.Sprintf("publishing from %s is not allowed: this server takes streams from its own "+
-			"machine only, until its operator sets auth.publish", r.Remote.Addr().Unmap())}
-	}
-	return Decision{Allowed: true, Credential: credential(r)}
-}
-
-// Open allows everybody to publish.
-type Open struct{}
-
-// Decide implements Policy.
-func (Open) Decide(r Request) Decision {
-	return Decision{Allowed: true, Credential: credential(r)}
-}
-
-// credential is what makes a publisher the same one when it comes back: its address
-// and the query it publishes with.
-func credential(r Request) string {
-	return r.Remote.Addr().Unmap().String() + "?" + r.Query
-}
+func (f PolicyFunc) Decide(ctx context.Context, r Request) Decision { return f(ctx, r) }

@@ -9,6 +9,7 @@
 //	/APP/NAME/INCARNATION/media.m3u8       media playlist
 //	/APP/NAME/INCARNATION/SEQUENCE.ts      segment
 //	/APP/NAME.flv                          HTTP-FLV
+//	/t/TOKEN/...                           any of these, with a token
 package edge
 
 import (
@@ -38,6 +39,8 @@ type FLV interface {
 type Handler struct {
 	HLS HLS
 	FLV FLV
+	// Access decides who may watch; nil lets everybody, and reads no token in paths.
+	Access Access
 }
 
 // Values that every answer carries.
@@ -73,7 +76,19 @@ func (e *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (e *Handler) get(w http.ResponseWriter, r *http.Request) {
-	p, ok := parsePath(r.URL.Path)
+	token, rest := "", r.URL.Path
+	if e.Access != nil {
+		token, rest = cutToken(rest)
+	}
+	p, ok := parsePath(rest)
+	if ok && e.Access != nil {
+		p.token = token
+		var done func()
+		if r, done = e.admit(w, r, &p); r == nil {
+			return
+		}
+		defer done()
+	}
 	switch {
 	case ok && p.kind == index && e.HLS != nil:
 		e.HLS.ServeIndex(w, r, p.name, false)
@@ -98,10 +113,12 @@ func preflight(w http.ResponseWriter) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-func plain(w http.ResponseWriter, status int, text string) {
+func plain(w http.ResponseWriter, status int, text string) { plainFor(w, status, notFoundCache, text) }
+
+func plainFor(w http.ResponseWriter, status int, cache, text string) {
 	h := w.Header()
 	h["Content-Type"] = []string{"text/plain; charset=utf-8"}
-	h["Cache-Control"] = []string{notFoundCache}
+	h["Cache-Control"] = []string{cache}
 	h["Content-Length"] = []string{strconv.Itoa(len(text) + 1)}
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(text + "\n")) // the client has gone: nothing is left to do

@@ -22,6 +22,7 @@ type path struct {
 	name        remux.StreamName
 	incarnation string
 	file        string
+	token       string // what stood before it
 }
 
 // maxIncarnation and maxFile bound what is looked up; real ones have 16 and at most 23

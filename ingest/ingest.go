@@ -29,32 +29,21 @@ type Hub interface {
 	bytelog.Hub
 }
 
-// Request is a wish to publish.
-type Request struct {
-	Stream remux.StreamName
-	// Query is the raw query of the stream's URL. It is secret.
-	Query  string
-	Remote netip.AddrPort
-}
-
-// Decision is the answer to a Request.
-type Decision struct {
-	Allowed bool
-	// Reason is for the person at the encoder, if it is not allowed.
-	Reason string
-	// Credential identifies the publisher when it comes back.
-	Credential string
-}
-
 // Config configures a Server. Zero values mean no limit, or the defaults of package rtmp.
 type Config struct {
-	Hub        Hub
-	MayPublish func(Request) Decision
+	Hub Hub
+	// MayPublish and MayPlay decide on requests, and may take their time: they are called by the session's own
+	// goroutine. Without MayPlay everybody may play.
+	MayPublish, MayPlay func(Request) Decision
 	// MaxMessage bounds a media message, in bytes.
 	MaxMessage int
 	// MaxConnections bounds the connections in all, MaxConnectionsPerIP from one
 	// address.
 	MaxConnections, MaxConnectionsPerIP int
+	// MaxHandshakes bounds the connections whose handshake, that of TLS included, has not ended.
+	MaxHandshakes int
+	// MaxBeforeAuth bounds the bytes that are taken from a connection before it may publish or play.
+	MaxBeforeAuth int
 	// HandshakeTimeout bounds the handshake, RequestTimeout the time from there to
 	// publish.
 	HandshakeTimeout, RequestTimeout time.Duration
@@ -90,6 +79,7 @@ type Server struct {
 	listeners map[net.Listener]struct{}
 	conns     map[net.Conn]*connection
 	perIP     map[netip.Addr]int
+	shaking   int // connections whose handshake has not ended
 	closed    bool
 }
 
@@ -98,6 +88,8 @@ type connection struct {
 	ip netip.Addr
 	// playing: its session plays a stream, and ends when that does.
 	playing atomic.Bool
+	// shaking: the handshake has not ended. Guarded by Server.mu.
+	shaking bool
 }
 
 // NewServer returns a server that listens nowhere yet.
@@ -178,17 +170,30 @@ func (s *Server) admit(nc net.Conn) *connection {
 	case s.config.MaxConnectionsPerIP > 0 && s.perIP[ip] >= s.config.MaxConnectionsPerIP:
 		s.refusals.count("too-many-connections-from-address")
 		return nil
+	case s.config.MaxHandshakes > 0 && s.shaking >= s.config.MaxHandshakes:
+		s.refusals.count("too-many-handshakes")
+		return nil
 	}
-	c := &connection{ip: ip}
+	c := &connection{ip: ip, shaking: true}
+	s.shaking++
 	s.conns[nc] = c
 	s.perIP[ip]++
 	return c
+}
+
+// handshook says that the handshake of a connection has ended. The lock must be held.
+func (s *Server) handshook(c *connection) {
+	if c.shaking {
+		c.shaking = false
+		s.shaking--
+	}
 }
 
 func (s *Server) release(nc net.Conn) {
 	_ = nc.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.handshook(s.conns[nc])
 	ip := s.conns[nc].ip
 	delete(s.conns, nc)
 	if s.perIP[ip]--; s.perIP[ip] <= 0 {

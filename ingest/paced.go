@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"io"
 	"net"
 	"sync/atomic"
 	"time"
@@ -22,14 +23,39 @@ type pacedConn struct {
 	// refusal arrives, and not on the session's goroutine.
 	emptied atomic.Bool
 	closed  atomic.Bool
+	// budget is how many more bytes are read, below 0 as many as come; over: somebody wanted more.
+	budget atomic.Int64
+	over   atomic.Bool
 }
+
+// limit bounds what is read from now on; 0 is no bound.
+func (c *pacedConn) limit(n int) {
+	if n <= 0 {
+		n = -1
+	}
+	c.budget.Store(int64(n))
+}
+
+// exhausted reports whether the connection was broken off for sending more than it may.
+func (c *pacedConn) exhausted() bool { return c.over.Load() }
 
 // Read implements net.Conn.
 func (c *pacedConn) Read(p []byte) (int, error) {
 	if c.emptied.Load() && !c.closed.Load() && c.resting() {
 		time.Sleep(c.rest)
 	}
+	left := c.budget.Load()
+	switch {
+	case left == 0:
+		c.over.Store(true)
+		return 0, io.ErrUnexpectedEOF
+	case left > 0:
+		p = p[:min(int64(len(p)), left)]
+	}
 	n, err := c.Conn.Read(p)
+	if left > 0 {
+		c.budget.CompareAndSwap(left, left-int64(n))
+	}
 	c.emptied.Store(n < len(p))
 	return n, err
 }

@@ -14,6 +14,7 @@ import (
 type player struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
+	leave  func()
 }
 
 // play decides on a request and begins to send the stream, as soon as it is there.
@@ -22,16 +23,40 @@ func (se *session) play(r *rtmp.PlayRequest) error {
 	if err != nil {
 		return se.refuse(r, "bad-name", rtmp.CodePlayStreamNotFound, err.Error())
 	}
+	adm := admission{leave: func() {}}
+	if mayPlay := se.server.config.MayPlay; mayPlay != nil {
+		remote := addrPort(se.nc.RemoteAddr())
+		decision := mayPlay(Request{Stream: name, Query: r.Query, Remote: remote, Protocol: se.protocol()})
+		var refusal *Decision
+		if adm, refusal = decision.enter(); refusal != nil {
+			return se.refuse(r, refusal.code(), rtmp.CodePlayFailed, refusal.Reason)
+		}
+	}
 	if err := se.conn.AcceptPlay(r); err != nil {
+		adm.leave()
 		return err
 	}
+	se.wire.limit(0)
 	se.entry.playing.Store(true)
 	ctx, cancel := context.WithCancel(se.server.ctx)
-	p := &player{cancel: cancel}
+	p := &player{cancel: cancel, leave: adm.leave}
 	se.players[r.StreamID] = p
 	p.done.Go(func() { se.send(ctx, r.StreamID, name) })
+	if adm.ended != nil {
+		p.done.Go(func() { se.watchPermission(ctx, r.StreamID, adm.ended) })
+	}
 	se.log.Debug("player began", "stream", string(name))
 	return nil
+}
+
+// watchPermission ends a playback when the permission for it does.
+func (se *session) watchPermission(ctx context.Context, id uint32, ended <-chan EndCause) {
+	select {
+	case cause := <-ended:
+		se.server.refusals.count(cause.counted())
+		_ = se.conn.CloseWithStatus(id, rtmp.CodePlayFailed, cause.text())
+	case <-ctx.Done():
+	}
 }
 
 // send plays a stream to the peer until either side ends.
@@ -78,6 +103,7 @@ func (se *session) endPlayer(id uint32) {
 	se.entry.playing.Store(len(se.players) > 0)
 	p.cancel()
 	p.done.Wait()
+	p.leave()
 }
 
 // losePlayer ends a playback whose peer has gone. A write to it may still be waiting for the peer

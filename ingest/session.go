@@ -1,11 +1,13 @@
 package ingest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/headwater-live/headwater/ingest/rtmp"
 	"github.com/headwater-live/headwater/remux"
@@ -17,6 +19,7 @@ type session struct {
 	server *Server
 	nc     net.Conn
 	entry  *connection
+	wire   *pacedConn
 	conn   *rtmp.ServerConn
 	log    *slog.Logger
 	// publications and players are those in progress, by message stream.
@@ -30,6 +33,8 @@ type publication struct {
 	name  remux.StreamName
 	over  chan struct{} // closed when the session is done with it
 	watch sync.WaitGroup
+	admission
+	bitrate bitrateLimit
 }
 
 // serve runs a session to its end.
@@ -42,7 +47,9 @@ func (s *Server) serve(nc net.Conn, entry *connection) {
 		publications: make(map[uint32]*publication),
 		players:      make(map[uint32]*player),
 	}
-	se.conn = rtmp.NewServerConn(&pacedConn{Conn: nc, resting: se.unwatched, rest: s.rest}, s.rtmpConfig())
+	se.wire = &pacedConn{Conn: nc, resting: se.unwatched, rest: s.rest}
+	se.wire.limit(s.config.MaxBeforeAuth)
+	se.conn = rtmp.NewServerConn(se.wire, s.rtmpConfig())
 	defer func() { _ = se.conn.Close() }()
 	err := se.run()
 	for id := range se.publications {
@@ -72,6 +79,11 @@ func (se *session) report(err error) {
 	switch reason := rtmp.Reason(err); reason {
 	case "", rtmp.ReasonEOF, rtmp.ReasonClosed, rtmp.ReasonCanceled, rtmp.ReasonRefused:
 	case rtmp.ReasonReset, rtmp.ReasonTruncated:
+		if se.wire.exhausted() {
+			se.server.refusals.count("too-much-before-authorisation")
+			se.log.Warn("connection broken off", "reason", "too-much-before-authorisation", "limit", se.server.config.MaxBeforeAuth)
+			return
+		}
 		se.log.Debug("connection lost", "reason", reason, "error", err)
 	default:
 		se.server.refusals.count(reason)
@@ -87,6 +99,9 @@ func (se *session) run() error {
 	if err := se.conn.Handshake(se.server.ctx); err != nil {
 		return err
 	}
+	se.server.mu.Lock()
+	se.server.handshook(se.entry)
+	se.server.mu.Unlock()
 	for {
 		event, err := se.conn.Next()
 		if err != nil {
@@ -133,17 +148,22 @@ func (se *session) publish(r *rtmp.PublishRequest) error {
 			fmt.Sprintf("%v. In OBS: Server rtmp://HOST/APP, Stream Key NAME", err))
 	}
 	remote := addrPort(se.nc.RemoteAddr())
-	decision := se.server.config.MayPublish(Request{Stream: name, Query: r.Query, Remote: remote})
-	if !decision.Allowed {
-		return se.refuse(r, "not-allowed", rtmp.CodePublishDenied, decision.Reason)
+	decision := se.server.config.MayPublish(Request{Stream: name, Query: r.Query, Remote: remote, Protocol: se.protocol()})
+	adm, refusal := decision.enter()
+	if refusal != nil {
+		return se.refuse(r, refusal.code(), rtmp.CodePublishDenied, refusal.Reason)
 	}
+	name = cmp.Or(decision.Stream, name)
 	encoder := r.Connect.FlashVer
 	pub, err := se.server.config.Hub.Publish(name, remux.Publisher{
 		Remote:     remote,
 		Credential: decision.Credential,
 		Encoder:    encoder,
-		Protocol:   "rtmp",
+		Protocol:   se.protocol(),
 	})
+	if err != nil {
+		adm.leave()
+	}
 	switch {
 	case errors.Is(err, remux.ErrBusy):
 		return se.refuse(r, "busy", rtmp.CodePublishBadName, err.Error())
@@ -152,7 +172,8 @@ func (se *session) publish(r *rtmp.PublishRequest) error {
 	case err != nil:
 		return se.refuse(r, "rejected", rtmp.CodePublishRejected, err.Error())
 	}
-	se.begin(r.StreamID, pub, name)
+	se.begin(r.StreamID, pub, name, adm, decision.MaxBitrate)
+	se.wire.limit(0)
 	se.conn.Authorised()
 	if err := se.conn.AcceptPublish(r); err != nil {
 		return err
@@ -172,14 +193,18 @@ func (se *session) refuse(r rtmp.Event, reason, code, description string) error 
 }
 
 // begin starts to watch a publication.
-func (se *session) begin(id uint32, pub *remux.Publication, name remux.StreamName) {
-	p := &publication{Publication: pub, name: name, over: make(chan struct{})}
+func (se *session) begin(id uint32, pub *remux.Publication, name remux.StreamName, adm admission, maxBitrate int64) {
+	p := &publication{Publication: pub, name: name, over: make(chan struct{}), admission: adm, bitrate: bitrateLimit{perSecond: maxBitrate}}
 	se.publications[id] = p
 	p.watch.Go(func() {
 		select {
 		case <-p.over:
 		case <-p.Done(): // ended by somebody else: taken over, by the operator, at the server's end
 			_ = se.conn.Close()
+		case cause := <-p.ended:
+			se.server.refusals.count(cause.counted())
+			p.End(cause.endReason())
+			_ = se.conn.CloseWithStatus(id, rtmp.CodePublishRejected, cause.text())
 		}
 	})
 }
@@ -195,6 +220,9 @@ func (se *session) media(m *rtmp.Media) error {
 			p.SetMetadata(properties)
 		}
 		return nil
+	}
+	if p.bitrate.exceeded(len(m.Payload), time.Now()) {
+		p.end(EndTooMuch)
 	}
 	return p.Write(remux.Message{Type: flvtag.Type(m.Type), Timestamp: m.Timestamp, Payload: m.Payload})
 }
@@ -212,6 +240,7 @@ func (se *session) endPublication(id uint32, reason remux.EndReason) {
 	close(p.over)
 	p.watch.Wait()
 	p.End(reason)
+	p.leave()
 	se.log.Info("publication ended", "stream", string(p.name), "generation", p.Generation(), "reason", string(p.Reason()))
 }
 

@@ -13,10 +13,12 @@ const (
 	EndSilent       EndReason = "silent"       // no media for too long
 	EndTakenOver    EndReason = "taken-over"   // the same publisher came back on a new connection
 	EndKicked       EndReason = "ended-by-operator"
+	EndExpired      EndReason = "permission-expired" // the permission to publish was for a time
+	EndTooMuch      EndReason = "bitrate-over-limit" // more was sent than the permission is for
 	EndShutdown     EndReason = "server-shutdown"
 )
 
-var endReasons = [...]EndReason{EndUnpublished, EndDisconnected, EndSilent, EndTakenOver, EndKicked, EndShutdown}
+var endReasons = [...]EndReason{EndUnpublished, EndDisconnected, EndSilent, EndTakenOver, EndKicked, EndExpired, EndTooMuch, EndShutdown}
 
 // Counters count what a publication sent and what was wrong with it.
 type Counters struct {

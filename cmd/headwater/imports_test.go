@@ -22,7 +22,7 @@ var rooms = map[string][]string{
 		"remux/...", "storage",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/fsnotify/fsnotify",
 	},
-	"cmd/headwater/config": {"github.com/spf13/pflag", "github.com/spf13/viper", "go.yaml.in/yaml/v3"},
+	"cmd/headwater/config": {"auth", "github.com/spf13/pflag", "github.com/spf13/viper", "go.yaml.in/yaml/v3"},
 
 	"ingest":      {"ingest/rtmp", "remux/...", "golang.org/x/time/rate"},
 	"ingest/rtmp": {},

@@ -14,7 +14,7 @@ func (s *server) sources() admin.Sources {
 		Version:  currentVersion(),
 		Started:  time.Now(),
 		Totals:   s.hub.Totals,
-		Refusals: s.ingest.Refusals,
+		Refusals: s.refusals,
 		Viewers:  map[string]func() admin.ViewerCounts{"rtmp": viewers(s.ingest.Metrics())},
 		Limits:   s.limits(),
 	}
@@ -71,4 +71,13 @@ func (s *server) limits() map[string]float64 {
 		"flv.max_backlog":             float64(c.FLV.MaxBacklog),
 		"drain.timeout":               c.Drain.Timeout.Seconds(),
 	}
+}
+
+// refusals adds up what the rooms refused, by reason.
+func (s *server) refusals() map[string]uint64 {
+	all := s.ingest.Refusals()
+	for reason, n := range s.access.Refusals() {
+		all[reason] += n
+	}
+	return all
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/headwater-live/headwater/admin"
-	"github.com/headwater-live/headwater/auth"
 	"github.com/headwater-live/headwater/cmd/headwater/config"
 	"github.com/headwater-live/headwater/edge"
 	"github.com/headwater-live/headwater/flv"
@@ -33,13 +32,15 @@ type server struct {
 	hls     *hls.Server // nil if it is off
 	flv     *flv.Server // nil if it is off
 	ingest  *ingest.Server
+	access  *access
 	store   interface{ Close() error }
 	public  *http.Server
 	private *http.Server
 
-	listeners listeners
-	draining  atomic.Bool
-	findings  *findingLog
+	listeners    listeners
+	certificates []*certificate
+	draining     atomic.Bool
+	findings     *findingLog
 }
 
 // listeners are the bound sockets; nil is off.
@@ -62,7 +63,11 @@ func wire(cfg config.Config, logger *slog.Logger) (*server, error) {
 // build makes the rooms, outputs first: the hub gives each new stream their sinks.
 func (s *server) build() error {
 	var sinks []remux.SinkFactory
-	handler := &edge.Handler{}
+	var err error
+	if s.access, err = newAccess(s.cfg, s.logger); err != nil {
+		return err
+	}
+	handler := &edge.Handler{Access: s.access}
 	if s.cfg.HLS.Enabled {
 		blobs, err := s.openStorage()
 		if err != nil {
@@ -104,12 +109,16 @@ func (s *server) build() error {
 	}
 	s.ingest = ingest.NewServer(s.ingestConfig())
 	s.public = edge.NewServer(handler, s.logger)
+	token, err := s.cfg.Admin.ReadToken()
+	if err != nil {
+		return fmt.Errorf("read admin token: %w", err)
+	}
 	s.private = admin.NewServer(admin.NewHandler(admin.Config{
 		Streams:   s.hub,
 		Ready:     s.ready,
 		Sources:   s.sources(),
 		PerStream: s.cfg.Metrics.PerStream,
-		Token:     s.cfg.Admin.Token,
+		Token:     token,
 		Logger:    s.logger,
 	}), s.logger)
 	return nil
@@ -124,19 +133,15 @@ func maxTakeovers(setting int) int {
 }
 
 func (s *server) ingestConfig() ingest.Config {
-	var policy auth.Policy = auth.Loopback{}
-	if s.cfg.Auth.Publish == config.PublishOpen {
-		policy = auth.Open{}
-	}
 	return ingest.Config{
-		Hub: s.hub,
-		MayPublish: func(r ingest.Request) ingest.Decision {
-			d := policy.Decide(auth.Request{Stream: string(r.Stream), Query: r.Query, Remote: r.Remote})
-			return ingest.Decision{Allowed: d.Allowed, Reason: d.Reason, Credential: d.Credential}
-		},
+		Hub:                 s.hub,
+		MayPublish:          s.access.mayPublish,
+		MayPlay:             s.access.mayPlay,
 		MaxMessage:          s.cfg.RTMP.MaxMessage,
 		MaxConnections:      s.cfg.RTMP.MaxConnections,
 		MaxConnectionsPerIP: s.cfg.RTMP.MaxConnectionsPerIP,
+		MaxHandshakes:       s.cfg.RTMP.MaxHandshakes,
+		MaxBeforeAuth:       s.cfg.RTMP.MaxBeforeAuth,
 		HandshakeTimeout:    s.cfg.RTMP.HandshakeTimeout,
 		RequestTimeout:      s.cfg.RTMP.RequestTimeout,
 		MediaTimeout:        s.cfg.RTMP.MediaTimeout,
@@ -187,19 +192,16 @@ func (s *server) listen() error {
 		if !c.Enabled() {
 			return
 		}
-		cert, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+		cert, err := loadCertificate(key, c)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: load certificate: %w", key, err))
+			errs = append(errs, err)
 			return
 		}
+		s.certificates = append(s.certificates, cert)
 		var plain net.Listener
 		bind(key, c.Addr, &plain)
 		if plain != nil {
-			*to = tls.NewListener(plain, &tls.Config{
-				Certificates: []tls.Certificate{cert},
-				MinVersion:   tls.VersionTLS12,
-				NextProtos:   protocols,
-			})
+			*to = tls.NewListener(plain, cert.config(protocols...))
 		}
 	}
 	bind("rtmp.addr", s.cfg.RTMP.Addr, &s.listeners.rtmp)
@@ -231,7 +233,7 @@ func (s *server) welcomeInfo() welcomeInfo {
 	return welcomeInfo{
 		version:      currentVersion(),
 		host:         reachableHost(),
-		loopbackOnly: s.cfg.Auth.Publish == config.PublishLoopback,
+		loopbackOnly: s.cfg.Auth.Publish.Only(config.PolicyLoopback),
 		rtmp:         addr(s.listeners.rtmp),
 		rtmps:        addr(s.listeners.rtmps),
 		http:         addr(s.listeners.http),
@@ -271,6 +273,10 @@ func (s *server) run(ctx context.Context) error {
 			}
 		})
 	}
+	wg.Go(s.access.run)
+	for _, c := range s.certificates {
+		wg.Go(func() { watchFiles(s.access.ctx, c.paths(), s.logger, func() { c.reload(s.logger) }) })
+	}
 	start("rtmp", s.listeners.rtmp, s.ingest.Serve)
 	start("rtmps", s.listeners.rtmps, s.ingest.Serve)
 	start("http", s.listeners.http, s.public.Serve)
@@ -299,6 +305,7 @@ func (s *server) drain() {
 	if s.hls != nil {
 		s.hls.Stop()
 	}
+	s.access.cancel()
 	s.ingest.Drain()
 	s.hub.Close()
 	s.ingest.Close(ctx)

@@ -37,10 +37,8 @@ func (c Config) check() Faults {
 	if c.RTMP.Addr == "" && c.RTMPS.Addr == "" {
 		add("rtmp.addr", "rtmps.addr", "is off, and so is rtmps.addr: nobody could publish")
 	}
-	if c.Admin.Addr != "" && !IsLoopback(c.Admin.Addr) && c.Admin.Token == "" {
-		add("admin.token", "admin.addr", "is required because admin.addr (%s, %s) is not a loopback address",
-			c.Admin.Addr, c.Origin("admin.addr"))
-	}
+	c.checkAdmin(add)
+	c.checkAuth(add)
 	if c.Storage.Kind == StorageDir && c.Storage.Dir == "" {
 		add("storage.dir", "storage.kind", "is empty, but storage.kind is %s", StorageDir)
 	}
@@ -53,6 +51,10 @@ func (c Config) check() Faults {
 	}
 	if c.RTMP.MaxPartial < c.RTMP.MaxMessage {
 		add("rtmp.max_partial", "rtmp.max_message", "has no room for a message of rtmp.max_message")
+	}
+	if c.HTTP.MaxConnectionsPerIP > c.HTTP.MaxConnections {
+		add("http.max_connections_per_ip", "http.max_connections", "%d is more than http.max_connections (%d)",
+			c.HTTP.MaxConnectionsPerIP, c.HTTP.MaxConnections)
 	}
 	return faults
 }

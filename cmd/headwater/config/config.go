@@ -54,6 +54,8 @@ type RTMP struct {
 	MaxMessage          int // bytes of the largest message taken from a peer, at most 16 MiB
 	MaxConnections      int // connections at once, RTMP and RTMPS together
 	MaxConnectionsPerIP int // of these, from one address
+	MaxHandshakes       int // connections at once that have not ended their handshake
+	MaxBeforeAuth       int // bytes taken from a connection before it may publish or play
 
 	HandshakeTimeout time.Duration // from accept to the end of the handshake
 	RequestTimeout   time.Duration // from there to publish or play
@@ -79,12 +81,20 @@ func (l TLSListener) Enabled() bool { return l.Addr != "" }
 // HTTP configures the public HTTP listener.
 type HTTP struct {
 	Addr string // host:port to listen on; "" is off
+
+	MaxConnections      int           // connections at once, HTTP and HTTPS together
+	MaxConnectionsPerIP int           // of these, from one address
+	MaxHandshakes       int           // of these, without a first request yet
+	MaxHeader           int           // bytes of a request's header
+	HeaderTimeout       time.Duration // longest time for it
 }
 
 // Admin configures the private HTTP listener: API, metrics, health, console.
 type Admin struct {
 	Addr  string // host:port to listen on; "" is off
-	Token string // bearer token; required when Addr is not a loopback address
+	Token string // bearer token; this or TokenFile is required when Addr is not a loopback address
+
+	TokenFile string
 }
 
 // Metrics configures the metrics of the private HTTP listener.
@@ -130,6 +140,10 @@ type Stream struct {
 	// is alive; 0 is no limit.
 	MaxTakeovers int
 	MaxStreams   int // streams at once
+
+	MaxPublishers       int // streams being published at once; 0 is no limit
+	MaxViewers          int // viewers of FLV and RTMP at once; 0 is no limit
+	MaxViewersPerStream int // of these, of one stream
 }
 
 // FLV configures HTTP-FLV and WebSocket-FLV.
@@ -140,17 +154,48 @@ type FLV struct {
 	MaxBacklog int           // bytes a viewer may be behind before it continues at the newest keyframe
 }
 
-// PublishRule says who may publish as long as no keys are configured.
-type PublishRule string
+// OnFailure is what happens when the authorisation backend fails.
+type OnFailure string
 
 const (
-	PublishLoopback PublishRule = "loopback" // only programs on this machine
-	PublishOpen     PublishRule = "open"     // everybody
+	FailureDeny  OnFailure = "deny"
+	FailureAllow OnFailure = "allow"
+)
+
+// HLSToken is how a token gets from the URL of a playlist to what the playlist names.
+type HLSToken string
+
+const (
+	TokenQuery HLSToken = "query" // it is appended to the URIs in playlists
+	TokenPath  HLSToken = "path"  // it stands in the path, before APP, so that playlists are the same for all
 )
 
 // Auth configures who may publish and play.
 type Auth struct {
-	Publish PublishRule
+	Publish Rules
+	Watch   Rules
+
+	Key      string // allows publishing every stream
+	KeysFile string // lines of STREAM KEY
+
+	Secret     string // signs URLs
+	SecretFile string // a secret a line, the first of which signs
+
+	JWTSecret     string // verifies HS256
+	JWTSecretFile string
+	JWTKeysFile   string // PEM, public keys
+	JWKSURL       string // may be secret
+	JWKSRefresh   time.Duration
+	JWTIssuer     string
+	JWTAudience   string
+
+	CallbackURL       string // may be secret
+	CallbackTimeout   time.Duration
+	CallbackOnFailure OnFailure
+
+	HLSToken      HLSToken
+	CheckSegments bool // the token is needed for segments, too, not only for playlists
+	EndAtExpiry   bool // publishers and viewers are sent away when their permission expires
 }
 
 // LogFormat is the shape of log lines.

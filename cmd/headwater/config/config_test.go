@@ -26,7 +26,8 @@ func TestDefaultsAreValidAndMeanWhatTheTableSays(t *testing.T) {
 
 // Every row must reach a field of its own: two rows that set the same one would be a copy and paste.
 func TestEveryRowHasAFieldOfItsOwn(t *testing.T) {
-	other := map[string]string{"address": "127.0.0.1:1", "boolean": "false", "file": "other", "folder": "other", "secret": "other"}
+	other := map[string]string{"address": "127.0.0.1:1", "boolean": "false", "file": "other", "folder": "other", "secret": "other", "text": "other",
+		"rules": "deny", "URL": "http://other/"}
 	seen := map[string]bool{}
 	for _, s := range table {
 		if seen[s.key] || !regexp.MustCompile(`^[a-z]+\.[a-z_]+$`).MatchString(s.key) || s.help == "" {
@@ -35,7 +36,7 @@ func TestEveryRowHasAFieldOfItsOwn(t *testing.T) {
 		seen[s.key] = true
 		changed := Default()
 		v := s.bind(&changed)
-		candidates := append(strings.Split(v.kind, "|"), other[v.kind], "true", "3", "7s", "7ms", "65KiB", "error")
+		candidates := append(strings.Split(v.kind, "|"), other[v.kind], "true", "3", "7s", "70s", "7ms", "65KiB", "error")
 		for _, text := range candidates {
 			if text != "" && v.set(text) == nil && v.get() != s.bind(ptr(Default())).get() {
 				break

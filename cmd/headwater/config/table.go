@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -32,7 +33,10 @@ const (
 )
 
 // table has every setting, in the order in which they are shown.
-var table = []setting{
+var table = slices.Concat(listenerTable, outputTable, authTable, serverTable)
+
+// listenerTable has what is listened on, and what those who connect may do.
+var listenerTable = []setting{
 	{key: "rtmp.addr", def: ":1935", help: "RTMP listener; empty is off",
 		bind: func(c *Config) value { return address(&c.RTMP.Addr) }},
 	{key: "rtmp.max_message", def: "8MiB", help: "largest RTMP message taken from a peer",
@@ -41,6 +45,10 @@ var table = []setting{
 		bind: func(c *Config) value { return count(&c.RTMP.MaxConnections, 1, 1_000_000) }},
 	{key: "rtmp.max_connections_per_ip", def: "1000", help: "RTMP connections at once from one address",
 		bind: func(c *Config) value { return count(&c.RTMP.MaxConnectionsPerIP, 1, 1_000_000) }},
+	{key: "rtmp.max_handshakes", def: "1000", help: "RTMP connections at once that have not ended their handshake",
+		bind: func(c *Config) value { return count(&c.RTMP.MaxHandshakes, 1, 1_000_000) }},
+	{key: "rtmp.max_before_auth", def: "64KiB", help: "most that is taken from an RTMP connection before it may publish or play",
+		bind: func(c *Config) value { return size(&c.RTMP.MaxBeforeAuth, 8*kib, mib) }},
 	{key: "rtmp.handshake_timeout", def: "5s", help: "longest RTMP handshake",
 		bind: func(c *Config) value {
 			return duration(&c.RTMP.HandshakeTimeout, 100*time.Millisecond, time.Minute)
@@ -72,6 +80,16 @@ var table = []setting{
 
 	{key: "http.addr", def: ":8080", help: "public HTTP listener for HLS and FLV; empty is off",
 		bind: func(c *Config) value { return address(&c.HTTP.Addr) }},
+	{key: "http.max_connections", def: "50000", help: "HTTP and HTTPS connections at once",
+		bind: func(c *Config) value { return count(&c.HTTP.MaxConnections, 1, 10_000_000) }},
+	{key: "http.max_connections_per_ip", def: "10000", help: "HTTP and HTTPS connections at once from one address, which may be a proxy's",
+		bind: func(c *Config) value { return count(&c.HTTP.MaxConnectionsPerIP, 1, 10_000_000) }},
+	{key: "http.max_handshakes", def: "5000", help: "HTTP and HTTPS connections at once without a first request yet",
+		bind: func(c *Config) value { return count(&c.HTTP.MaxHandshakes, 1, 10_000_000) }},
+	{key: "http.max_header", def: "16KiB", help: "largest header of an HTTP request",
+		bind: func(c *Config) value { return size(&c.HTTP.MaxHeader, 4*kib, mib) }},
+	{key: "http.header_timeout", def: "10s", help: "longest time for the header of an HTTP request",
+		bind: func(c *Config) value { return duration(&c.HTTP.HeaderTimeout, 100*time.Millisecond, 5*time.Minute) }},
 	{key: "https.addr", def: "", help: "the same over TLS, with HTTP/2; empty is off",
 		bind: func(c *Config) value { return address(&c.HTTPS.Addr) }},
 	{key: "https.cert", def: "", help: "PEM file with the certificate chain for HTTPS",
@@ -84,6 +102,12 @@ var table = []setting{
 	{key: "admin.token", def: "", help: "bearer token of the private listener; required unless it is on loopback", secret: true,
 		bind: func(c *Config) value { return text(&c.Admin.Token, "secret") }},
 
+	{key: "admin.token_file", def: "", help: "file with that token, which others cannot read",
+		bind: func(c *Config) value { return text(&c.Admin.TokenFile, "file") }},
+}
+
+// outputTable has what is kept and given out.
+var outputTable = []setting{
 	{key: "metrics.per_stream", def: "false", help: "give each stream metrics of its own, for at most 1000 streams",
 		bind: func(c *Config) value { return boolean(&c.Metrics.PerStream) }},
 
@@ -111,6 +135,13 @@ var table = []setting{
 	{key: "stream.max_streams", def: "10000", help: "streams at once",
 		bind: func(c *Config) value { return count(&c.Stream.MaxStreams, 1, 1_000_000) }},
 
+	{key: "stream.max_publishers", def: "0", help: "streams published at once; 0 is no limit",
+		bind: func(c *Config) value { return count(&c.Stream.MaxPublishers, 0, 1_000_000) }},
+	{key: "stream.max_viewers", def: "0", help: "viewers of FLV and RTMP at once; 0 is no limit",
+		bind: func(c *Config) value { return count(&c.Stream.MaxViewers, 0, 10_000_000) }},
+	{key: "stream.max_viewers_per_stream", def: "0", help: "viewers of FLV and RTMP of one stream at once; 0 is no limit",
+		bind: func(c *Config) value { return count(&c.Stream.MaxViewersPerStream, 0, 10_000_000) }},
+
 	{key: "flv.enabled", def: "true", help: "serve HTTP-FLV and WebSocket-FLV",
 		bind: func(c *Config) value { return boolean(&c.FLV.Enabled) }},
 	{key: "flv.latency", def: "50ms", help: "longest time a packet waits for others before viewers are written to; 0 is at once",
@@ -119,10 +150,10 @@ var table = []setting{
 		bind: func(c *Config) value { return duration(&c.FLV.Wait, 0, 5*time.Minute) }},
 	{key: "flv.max_backlog", def: "8MiB", help: "how far a viewer may fall behind before it continues at the newest keyframe",
 		bind: func(c *Config) value { return size(&c.FLV.MaxBacklog, 64*kib, 1024*mib) }},
+}
 
-	{key: "auth.publish", def: "loopback", help: "who may publish: programs on this machine, or everybody",
-		bind: func(c *Config) value { return choice(&c.Auth.Publish, PublishLoopback, PublishOpen) }},
-
+// serverTable has the rest.
+var serverTable = []setting{
 	{key: "log.level", def: "info", help: "least level that is logged",
 		bind: func(c *Config) value { return level(&c.Log.Level) }},
 	{key: "log.format", def: "text", help: "shape of the log; json for machines",

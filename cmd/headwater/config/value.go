@@ -7,6 +7,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -207,6 +208,23 @@ func text(p *string, kind string) value {
 		return nil
 	}
 	return value{kind: kind, set: set, get: func() string { return *p }}
+}
+
+// webAddress is an http or https URL, or empty. It may hold a password or a key: errors never quote it.
+func webAddress(p *string) value {
+	set := func(s string) error {
+		if s == "" {
+			*p = ""
+			return nil
+		}
+		u, err := url.Parse(s)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+			return errors.New("is not a URL that begins with http:// or https:// and a host")
+		}
+		*p = s
+		return nil
+	}
+	return value{kind: "URL", set: set, get: func() string { return *p }}
 }
 
 func choice[T ~string](p *T, options ...T) value {

@@ -1,14 +1,9 @@
 package auth
 
 import (
-	"net/netip"
 	"strings"
 	"testing"
 )
-
-func request(remote, query string) Request {
-	return Request{Stream: "live/test", Query: query, Remote: netip.MustParseAddrPort(remote)}
-}
 
 func TestWithoutConfigurationOnlyThisMachinePublishes(t *testing.T) {
 	for remote, want := range map[string]bool{
@@ -20,28 +15,30 @@ func TestWithoutConfigurationOnlyThisMachinePublishes(t *testing.T) {
 		"[2001:db8::1]:4000":      false,
 		"[::ffff:192.0.2.7]:4000": false,
 	} {
-		d := Loopback{}.Decide(request(remote, "token=abc"))
+		d := decide(t, Loopback{}, request(remote, "token=abcdef"))
 		if d.Allowed != want {
 			t.Errorf("%s: allowed %v, want %v", remote, d.Allowed, want)
 		}
 		if !d.Allowed && !strings.Contains(d.Reason, "auth.publish") {
 			t.Errorf("%s: the refusal does not say what to set: %q", remote, d.Reason)
 		}
-		if strings.Contains(d.Reason, "abc") {
-			t.Errorf("%s: the refusal shows the token", remote)
-		}
 	}
 }
 
 func TestTheSamePublisherHasTheSameCredential(t *testing.T) {
-	first := Open{}.Decide(request("192.0.2.7:4000", "token=abc"))
-	again := Open{}.Decide(request("192.0.2.7:4001", "token=abc"))
+	first := decide(t, Open{}, request("192.0.2.7:4000", "token=abc"))
+	again := decide(t, Open{}, request("192.0.2.7:4001", "token=abc"))
 	if first.Credential != again.Credential {
 		t.Error("a reconnecting publisher is not known again")
 	}
 	for _, other := range []Request{request("192.0.2.8:4000", "token=abc"), request("192.0.2.7:4000", "token=abd")} {
-		if (Open{}).Decide(other).Credential == first.Credential {
+		if decide(t, Open{}, other).Credential == first.Credential {
 			t.Errorf("%v is taken for somebody else", other.Remote)
 		}
 	}
+}
+
+func TestNobodyPassesDeny(t *testing.T) {
+	expect(t, Deny{}, asking(Publish, "live/test", "token=x"), NotAllowed)
+	expect(t, Deny{}, asking(Play, "live/test", "token=x"), NotAllowed)
 }

@@ -1,0 +1,159 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Limits bound how many may be let in at one time. 0 is no limit.
+type Limits struct {
+	// Publishers are counted by the streams they publish: one that takes its own stream over counts once.
+	Publishers int
+	// Viewers are those of outputs that last: FLV, RTMP and the like. Who fetches HLS is not counted here.
+	Viewers, ViewersPerStream int
+}
+
+// GateConfig configures a Gate.
+type GateConfig struct {
+	Publish, Play Policy
+	Limits        Limits
+	// KeepAtExpiry lets publishers and viewers stay whose permission expires; it then counts when they come only.
+	KeepAtExpiry bool
+	Logger       *slog.Logger
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// Gate lets publishers and viewers in, and sends them away when their permission ends. It has one rule chain for each
+// action, and adds what holds for all policies: kept decisions, revocation, expiry, and limits.
+//
+// Deciding takes no lock that anybody holds during I/O. What is open to everybody costs two atomic loads.
+type Gate struct {
+	config   GateConfig
+	cache    decisionCache
+	denylist denylist
+	refusals refusals
+	failed   atomic.Uint64 // requests that were allowed though the backend failed
+
+	// mu guards all below.
+	mu         sync.Mutex
+	sessions   map[uint64]*Session
+	lastID     uint64
+	viewers    map[string]int // by stream
+	publishers map[string]int // by stream
+	allViewers int
+}
+
+// NewGate returns a gate with nobody inside.
+func NewGate(config GateConfig) *Gate {
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	g := &Gate{
+		config:     config,
+		sessions:   make(map[uint64]*Session),
+		viewers:    make(map[string]int),
+		publishers: make(map[string]int),
+	}
+	g.cache.now, g.denylist.now = config.Now, config.Now
+	return g
+}
+
+// errPolicy reports a gate without rules for an action.
+var errPolicy = errors.New("there is no policy for the action")
+
+// Decide says whether a request is allowed. The answer of a policy that takes its time may come late, at the latest
+// when ctx ends.
+func (g *Gate) Decide(ctx context.Context, r Request) Decision {
+	d := g.decide(ctx, r)
+	if d.Code == CallbackFailed && d.Allowed {
+		g.failed.Add(1)
+	}
+	if d.Allowed && g.denylist.has(r.Action, public(r, d), d.TokenID) {
+		return revoked(r.Action)
+	}
+	return d
+}
+
+func (g *Gate) decide(ctx context.Context, r Request) Decision {
+	if len(r.Query) > maxQuery {
+		return refuse(BadToken, "what stands behind the question mark of the URL is too long")
+	}
+	policy := g.config.Publish
+	switch r.Action {
+	case Publish:
+	case Play:
+		policy = g.config.Play
+	default:
+		policy = nil
+	}
+	if policy == nil {
+		return refuse(NotAllowed, errPolicy.Error())
+	}
+	if d, ok := g.cache.get(r); ok {
+		return d
+	}
+	d := policy.Decide(ctx, r)
+	if d.CacheFor > 0 {
+		g.cache.put(r, d)
+	}
+	return d
+}
+
+// public is the name that a decided request is about.
+func public(r Request, d Decision) string {
+	if d.Stream != "" {
+		return d.Stream
+	}
+	return r.Stream
+}
+
+func revoked(a Action) Decision {
+	if a == Publish {
+		return refuse(Revoked, "the permission to publish this stream was taken back by the operator")
+	}
+	return refuse(Revoked, "the permission to watch this stream was taken back by the operator")
+}
+
+// Forget drops all decisions that are kept: what they were made by has changed.
+func (g *Gate) Forget() { g.cache.clear() }
+
+// Count counts a refusal; whoever tells the peer calls it, once.
+func (g *Gate) Count(c Code) { g.refusals.count(c) }
+
+// Refusals returns how many were refused by code, and under "callback-failed-allowed" how many were let in because the
+// backend failed.
+func (g *Gate) Refusals() map[string]uint64 {
+	all := g.refusals.snapshot()
+	if n := g.failed.Load(); n > 0 {
+		all["callback-failed-allowed"] = n
+	}
+	return all
+}
+
+// refusals counts by code.
+type refusals struct{ byCode sync.Map }
+
+func (r *refusals) count(c Code) {
+	n, ok := r.byCode.Load(c)
+	if !ok {
+		n, _ = r.byCode.LoadOrStore(c, new(atomic.Uint64))
+	}
+	n.(*atomic.Uint64).Add(1)
+}
+
+func (r *refusals) snapshot() map[string]uint64 {
+	all := make(map[string]uint64)
+	r.byCode.Range(func(code, n any) bool {
+		all[string(code.(Code))] = n.(*atomic.Uint64).Load()
+		return true
+	})
+	return all
+}

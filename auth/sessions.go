@@ -1,0 +1,146 @@
+package auth
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// EndCause says why somebody who was let in is sent away.
+type EndCause string
+
+// The causes.
+const (
+	EndExpired EndCause = "expired"
+	EndRevoked EndCause = "revoked"
+)
+
+// Session is a publication or a viewer that lasts: it was let in, and has not left.
+type Session struct {
+	ID       string `json:"id"`
+	Action   Action `json:"action"`
+	Stream   string `json:"stream"` // the public name
+	Protocol string `json:"protocol"`
+	Remote   string `json:"remote"`
+	// TokenID is what the permission is revoked by, "" if nothing was shown.
+	TokenID string     `json:"token_id,omitempty"`
+	Since   time.Time  `json:"since"`
+	Expires *time.Time `json:"expires,omitempty"`
+
+	number uint64
+	end    func(EndCause)
+	timer  *time.Timer
+}
+
+// Enter counts in somebody who was allowed, until leave is called, once. end is called when the permission ends first;
+// it must return at once, and may be called more than once, and after leave. If a limit is reached nobody enters, and
+// refusal says so.
+func (g *Gate) Enter(r Request, d Decision, end func(EndCause)) (leave func(), refusal *Decision) {
+	s := &Session{
+		Action: r.Action, Stream: public(r, d), Protocol: r.Protocol, Remote: r.Remote.String(),
+		TokenID: d.TokenID, Since: g.config.Now(), end: end,
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if full := g.full(s); full != nil {
+		return nil, full
+	}
+	// Whoever denies adds to the list first and looks for sessions then: one of both finds the other.
+	if g.denylist.has(s.Action, s.Stream, s.TokenID) {
+		d := revoked(s.Action)
+		return nil, &d
+	}
+	g.lastID++
+	s.number, s.ID = g.lastID, strconv.FormatUint(g.lastID, 10)
+	g.sessions[s.number] = s
+	if s.Action == Publish {
+		g.publishers[s.Stream]++
+	} else {
+		g.viewers[s.Stream]++
+		g.allViewers++
+	}
+	if !d.Expires.IsZero() {
+		s.Expires = &d.Expires
+		if !g.config.KeepAtExpiry {
+			s.timer = time.AfterFunc(d.Expires.Sub(g.config.Now()), func() { end(EndExpired) })
+		}
+	}
+	return func() { g.leave(s) }, nil
+}
+
+// full returns a refusal if a limit is reached.
+func (g *Gate) full(s *Session) *Decision {
+	over := func(limit, n int) bool { return limit > 0 && n >= limit }
+	l := g.config.Limits
+	var d Decision
+	switch {
+	case s.Action == Publish && g.publishers[s.Stream] == 0 && over(l.Publishers, len(g.publishers)):
+		d = refuse(TooManyPublishers, "the server has as many publishers as it may: try again later")
+	case s.Action == Play && over(l.Viewers, g.allViewers):
+		d = refuse(TooManyViewers, "the server has as many viewers as it may: try again later")
+	case s.Action == Play && over(l.ViewersPerStream, g.viewers[s.Stream]):
+		d = refuse(TooManyViewersOfOne, "the stream has as many viewers as it may: try again later")
+	default:
+		return nil
+	}
+	return &d
+}
+
+func (g *Gate) leave(s *Session) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.sessions[s.number] != s {
+		return
+	}
+	delete(g.sessions, s.number)
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	counts := g.publishers
+	if s.Action == Play {
+		counts = g.viewers
+		g.allViewers--
+	}
+	if counts[s.Stream]--; counts[s.Stream] <= 0 {
+		delete(counts, s.Stream)
+	}
+}
+
+// maxSessionsListed bounds what Sessions returns.
+const maxSessionsListed = 10_000
+
+// Sessions returns those who are in, oldest first: of one stream, or of all if it is "".
+func (g *Gate) Sessions(stream string) []Session {
+	g.mu.Lock()
+	list := []Session{}
+	for _, s := range g.sessions {
+		if stream == "" || s.Stream == stream {
+			list = append(list, *s)
+		}
+	}
+	g.mu.Unlock()
+	slices.SortFunc(list, func(a, b Session) int { return cmp.Compare(a.number, b.number) })
+	return list[:min(len(list), maxSessionsListed)]
+}
+
+// End sends one away; it returns false if nobody has that ID.
+func (g *Gate) End(id string) bool {
+	return g.endWhere(EndRevoked, func(s *Session) bool { return s.ID == id }) > 0
+}
+
+// endWhere sends away those who are chosen, and returns how many.
+func (g *Gate) endWhere(cause EndCause, chosen func(*Session) bool) int {
+	var ends []func(EndCause)
+	g.mu.Lock()
+	for _, s := range g.sessions {
+		if chosen(s) {
+			ends = append(ends, s.end)
+		}
+	}
+	g.mu.Unlock()
+	for _, end := range ends {
+		end(cause)
+	}
+	return len(ends)
+}

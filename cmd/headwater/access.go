@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+
+	"github.com/headwater-live/headwater/auth"
+	"github.com/headwater-live/headwater/cmd/headwater/config"
+	"github.com/headwater-live/headwater/edge"
+	"github.com/headwater-live/headwater/ingest"
+	"github.com/headwater-live/headwater/remux"
+)
+
+// access is the gate, and what feeds it: files that may change, keys that are fetched, a backend that is asked. It
+// translates between package auth and those who ask it.
+type access struct {
+	*auth.Gate
+	cfg    config.Config
+	logger *slog.Logger
+	ctx    context.Context // ends waiting for a backend when the server stops
+	cancel context.CancelFunc
+
+	swaps    map[config.Policy]*auth.Swap // those that files are behind
+	jwks     *auth.JWKS                   // nil if there is none
+	callback *auth.Callback               // nil if there is none
+}
+
+func newAccess(cfg config.Config, logger *slog.Logger) (*access, error) {
+	a := &access{cfg: cfg, logger: logger, swaps: map[config.Policy]*auth.Swap{}}
+	a.ctx, a.cancel = context.WithCancel(context.Background())
+	if cfg.Auth.JWKSURL != "" {
+		a.jwks = auth.NewJWKS(cfg.Auth.JWKSURL, cfg.Auth.JWKSRefresh, logger)
+	}
+	for _, p := range []config.Policy{config.PolicyKeys, config.PolicySigned, config.PolicyJWT} {
+		if cfg.Auth.Publish.Uses(p) || cfg.Auth.Watch.Uses(p) {
+			policy, err := a.read(p)
+			if err != nil {
+				return nil, err
+			}
+			a.swaps[p] = auth.NewSwap(policy)
+		}
+	}
+	if cfg.Auth.CallbackURL != "" {
+		a.callback = auth.NewCallback(auth.CallbackConfig{
+			URL: cfg.Auth.CallbackURL, Timeout: cfg.Auth.CallbackTimeout,
+			AllowOnFailure: cfg.Auth.CallbackOnFailure == config.FailureAllow,
+			ValidStream: func(name string) bool {
+				app, name, _ := strings.Cut(name, "/")
+				_, err := remux.ParseStreamName(app, name)
+				return err == nil
+			},
+			Logger: logger,
+		})
+	}
+	a.Gate = auth.NewGate(auth.GateConfig{
+		Publish: a.rules(cfg.Auth.Publish), Play: a.rules(cfg.Auth.Watch),
+		Limits: auth.Limits{
+			Publishers: cfg.Stream.MaxPublishers, Viewers: cfg.Stream.MaxViewers, ViewersPerStream: cfg.Stream.MaxViewersPerStream,
+		},
+		KeepAtExpiry: !cfg.Auth.EndAtExpiry,
+	})
+	return a, nil
+}
+
+// read makes a policy of what the files say now.
+func (a *access) read(p config.Policy) (auth.Policy, error) {
+	switch p {
+	case config.PolicyKeys:
+		lines, err := a.cfg.Auth.PublishKeys()
+		if err != nil {
+			return nil, fmt.Errorf("read publish keys: %w", err)
+		}
+		return auth.ParseKeys(lines)
+	case config.PolicySigned:
+		secrets, err := a.cfg.Auth.Secrets()
+		if err != nil {
+			return nil, fmt.Errorf("read secrets: %w", err)
+		}
+		return auth.NewSigned(secrets)
+	default:
+		keys, err := a.cfg.Auth.JWTKeys()
+		if err != nil {
+			return nil, fmt.Errorf("read keys of tokens: %w", err)
+		}
+		return auth.NewJWT(auth.JWTConfig{
+			Keys: keys, Remote: a.jwks, Issuer: a.cfg.Auth.JWTIssuer, Audience: a.cfg.Auth.JWTAudience,
+		}), nil
+	}
+}
+
+// reload reads the files again. What is not right leaves that policy as it was.
+func (a *access) reload() {
+	for p, swap := range a.swaps {
+		policy, err := a.read(p)
+		if err != nil {
+			a.logger.Error("keys were not read again, the old ones stay", "policy", string(p), "error", err)
+			continue
+		}
+		swap.Replace(policy)
+	}
+	a.Forget()
+	a.logger.Info("keys were read again")
+}
+
+func (a *access) rules(rules config.Rules) auth.Rules {
+	var list auth.Rules
+	for _, r := range rules {
+		rule := auth.Rule{Pattern: auth.Pattern(r.Pattern)}
+		for _, p := range r.Policies {
+			rule.Policies = append(rule.Policies, a.policy(p))
+		}
+		list = append(list, rule)
+	}
+	return list
+}
+
+func (a *access) policy(p config.Policy) auth.Policy {
+	switch p {
+	case config.PolicyOpen:
+		return auth.Open{}
+	case config.PolicyLoopback:
+		return auth.Loopback{}
+	case config.PolicyCallback:
+		return a.callback
+	case config.PolicyKeys, config.PolicySigned, config.PolicyJWT:
+		return a.swaps[p]
+	}
+	return auth.Deny{}
+}
+
+// run keeps everything up to date until the server stops.
+func (a *access) run() {
+	var wg sync.WaitGroup
+	if a.jwks != nil {
+		wg.Go(func() { a.jwks.Run(a.ctx) })
+	}
+	wg.Go(func() { watchFiles(a.ctx, a.cfg.Auth.SecretFiles(), a.logger, a.reload) })
+	wg.Wait()
+	if a.callback != nil {
+		a.callback.Close()
+	}
+}
+
+// mayPublish and mayPlay are what ingest asks.
+func (a *access) mayPublish(r ingest.Request) ingest.Decision { return a.ingest(auth.Publish, r) }
+func (a *access) mayPlay(r ingest.Request) ingest.Decision    { return a.ingest(auth.Play, r) }
+
+func (a *access) ingest(action auth.Action, asked ingest.Request) ingest.Decision {
+	r := auth.Request{
+		Action: action, Stream: string(asked.Stream), Query: asked.Query, Remote: asked.Remote, Protocol: asked.Protocol,
+	}
+	d := a.Decide(a.ctx, r)
+	if !d.Allowed {
+		return ingestRefusal(d)
+	}
+	return ingest.Decision{
+		Allowed: true, Credential: d.Credential, Stream: remux.StreamName(d.Stream), MaxBitrate: d.MaxBitrate,
+		Enter: func(end func(ingest.EndCause)) (func(), *ingest.Decision) {
+			leave, refusal := a.Enter(r, d, func(cause auth.EndCause) { end(ingest.EndCause(cause)) })
+			if refusal != nil {
+				told := ingestRefusal(*refusal)
+				return nil, &told
+			}
+			return leave, nil
+		},
+	}
+}
+
+func ingestRefusal(d auth.Decision) ingest.Decision {
+	return ingest.Decision{Code: string(d.Code), Reason: d.Reason}
+}
+
+// MayWatch implements edge.Access.
+func (a *access) MayWatch(hr *http.Request, ask edge.Ask) edge.Verdict {
+	hls := ask.Protocol == "hls"
+	if ask.Segment && !a.cfg.Auth.CheckSegments {
+		return edge.Verdict{}
+	}
+	r := auth.Request{Action: auth.Play, Stream: string(ask.Name), Query: hr.URL.RawQuery, Protocol: ask.Protocol}
+	r.Remote, _ = netip.ParseAddrPort(hr.RemoteAddr)
+	if ask.Token != "" {
+		r.Query = auth.WithToken(r.Query, ask.Token)
+	}
+	d := a.Decide(a.ctx, r)
+	switch {
+	case !d.Allowed:
+		return a.refused(d)
+	case hls:
+		return edge.Verdict{}
+	}
+	return edge.Verdict{Enter: func(end func()) (func(), *edge.Verdict) {
+		leave, refusal := a.Enter(r, d, func(cause auth.EndCause) {
+			a.Count(auth.Code("permission-" + string(cause)))
+			end()
+		})
+		if refusal != nil {
+			v := a.refused(*refusal)
+			return nil, &v
+		}
+		return leave, nil
+	}}
+}
+
+// refused counts a refusal and says it in HTTP.
+func (a *access) refused(d auth.Decision) edge.Verdict {
+	a.Count(d.Code)
+	status := http.StatusForbidden
+	switch d.Code {
+	case auth.TooManyViewers, auth.TooManyViewersOfOne, auth.CallbackFailed, auth.KeysMissing:
+		status = http.StatusServiceUnavailable
+	}
+	return edge.Verdict{Status: status, Reason: d.Reason}
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+const (
+	// settleTime lets whoever changes several files end: a certificate and its key.
+	settleTime = 200 * time.Millisecond
+	// lookAnyway finds changes that nothing tells of, as on network file systems.
+	lookAnyway = time.Minute
+)
+
+// watchFiles calls changed whenever the content of one of the files has changed, until ctx ends. Folders are watched,
+// for files are replaced by renaming, and links are redirected.
+func watchFiles(ctx context.Context, files []string, logger *slog.Logger, changed func()) {
+	if len(files) == 0 {
+		return
+	}
+	last := contentOf(files)
+	var events chan fsnotify.Event
+	watcher, err := fsnotify.NewWatcher()
+	if err == nil {
+		defer watcher.Close() //nolint:errcheck // nothing was written
+		events = watcher.Events
+		for _, f := range files {
+			if err := watcher.Add(filepath.Dir(f)); err != nil {
+				logger.Warn("changes of a file are noticed late", "file", f, "error", err)
+			}
+		}
+	} else {
+		logger.Warn("changes of files are noticed late", "error", err)
+	}
+	// A file may have changed before its folder was watched.
+	look := time.NewTimer(settleTime)
+	defer look.Stop()
+	settling := true
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case _, ok := <-events:
+			if !ok {
+				events = nil
+			} else if !settling {
+				settling = true
+				look.Reset(settleTime)
+			}
+			continue
+		case <-look.C:
+		}
+		settling = false
+		look.Reset(lookAnyway)
+		if now := contentOf(files); now != last {
+			last = now
+			changed()
+		}
+	}
+}
+
+// contentOf returns a hash of what stands in files. One that cannot be read counts as empty: whoever reads it next
+// says why.
+func contentOf(files []string) [sha256.Size]byte {
+	all := sha256.New()
+	for _, name := range files {
+		one := sha256.New()
+		if f, err := os.Open(name); err == nil {
+			_, _ = io.Copy(one, f)
+			_ = f.Close()
+		}
+		all.Write(one.Sum(nil))
+	}
+	return [sha256.Size]byte(all.Sum(nil))
+}

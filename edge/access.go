@@ -1,0 +1,98 @@
+package edge
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/headwater-live/headwater/remux"
+)
+
+// Access decides who may watch. It is asked once for every request for a stream, whatever the output: an output that
+// is added here is covered by that.
+type Access interface {
+	MayWatch(r *http.Request, a Ask) Verdict
+}
+
+// Ask is what a request is for.
+type Ask struct {
+	Name remux.StreamName
+	// Protocol is "hls", "flv" and so on.
+	Protocol string
+	// Token is the one in the path, "" if there is none there.
+	Token string
+	// Segment: it is for one segment, and not for a playlist or a stream.
+	Segment bool
+}
+
+// Verdict is the answer.
+type Verdict struct {
+	// Status is 0 if the request is allowed, else that of the refusal, and Reason is for the viewer.
+	Status int
+	Reason string
+	// Enter, if set, lets in a viewer that stays, until leave is called, once; or refuses. It may call end, at any time
+	// and from any goroutine, when the permission ends first.
+	Enter func(end func()) (leave func(), refusal *Verdict)
+}
+
+// tokenPrefix begins paths with a token: /t/TOKEN/APP/NAME/... An application cannot be called "t" where they are read.
+const tokenPrefix = "/t/"
+
+// maxPathToken bounds the token in a path, in bytes.
+const maxPathToken = 4 << 10
+
+// cutToken takes the token out of a path.
+func cutToken(path string) (token, rest string) {
+	after, ok := strings.CutPrefix(path, tokenPrefix)
+	if !ok {
+		return "", path
+	}
+	cut := strings.IndexByte(after, '/')
+	if cut < 1 || cut > maxPathToken {
+		return "", path
+	}
+	return after[:cut], after[cut:]
+}
+
+// protocol names the output that a path is for.
+func (p *path) protocol() string {
+	if p.kind == flv {
+		return "flv"
+	}
+	return "hls"
+}
+
+// lasts reports whether the answer goes on for as long as the stream does.
+func (p *path) lasts() bool { return p.protocol() != "hls" }
+
+// admit asks whether a request may be answered. It returns the request to answer, and what is to be called
+// afterwards; or nil, when it has been refused.
+func (e *Handler) admit(w http.ResponseWriter, r *http.Request, p *path) (*http.Request, func()) {
+	v := e.Access.MayWatch(r, Ask{
+		Name: p.name, Protocol: p.protocol(), Token: p.token, Segment: p.kind == file && strings.HasSuffix(p.file, ".ts"),
+	})
+	if v.Status != 0 {
+		refuse(w, &v)
+		return nil, nil
+	}
+	if v.Enter == nil || !p.lasts() || r.Method == http.MethodHead {
+		return r, func() {}
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	leave, refusal := v.Enter(cancel)
+	if refusal != nil {
+		cancel()
+		refuse(w, refusal)
+		return nil, nil
+	}
+	return r.WithContext(ctx), func() { leave(); cancel() }
+}
+
+// refuse answers with a refusal, which no cache may keep: it is about one viewer.
+func refuse(w http.ResponseWriter, v *Verdict) {
+	h := w.Header()
+	if v.Status == http.StatusServiceUnavailable {
+		h["Retry-After"] = []string{"5"}
+	}
+	plainFor(w, v.Status, "no-store", v.Reason)
+}

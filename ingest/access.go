@@ -1,0 +1,142 @@
+package ingest
+
+import (
+	"crypto/tls"
+	"net/netip"
+	"time"
+
+	"github.com/headwater-live/headwater/remux"
+)
+
+// Request is a wish to publish or to play.
+type Request struct {
+	// Stream is what the peer calls it, which may be a secret when publishing.
+	Stream remux.StreamName
+	// Query is the raw query of the stream's URL. It is secret.
+	Query  string
+	Remote netip.AddrPort
+	// Protocol is "rtmp" or "rtmps".
+	Protocol string
+}
+
+// Decision is the answer to a Request.
+type Decision struct {
+	Allowed bool
+	// Code is what a refusal is counted as ("not-allowed"), Reason is for the person at the encoder or player.
+	Code, Reason string
+	// Credential identifies a publisher when it comes back.
+	Credential string
+	// Stream is the public name, "" if it is the one that was asked for.
+	Stream remux.StreamName
+	// MaxBitrate is the most a publisher may send, in bits per second; 0 is no limit.
+	MaxBitrate int64
+	// Enter, if set, lets in who is allowed, until leave is called, once; or refuses. It may call end, at any time
+	// and from any goroutine, when the permission ends first.
+	Enter func(end func(EndCause)) (leave func(), refusal *Decision)
+}
+
+// EndCause says why a permission ended.
+type EndCause string
+
+// The causes.
+const (
+	EndExpired EndCause = "expired"
+	EndRevoked EndCause = "revoked"
+	EndTooMuch EndCause = "bitrate"
+)
+
+// counted is the reason under which it is counted.
+func (c EndCause) counted() string { return "permission-" + string(c) }
+
+// text is for the person at the encoder or player.
+func (c EndCause) text() string {
+	switch c {
+	case EndExpired:
+		return "the permission for this stream has expired: ask for a new one"
+	case EndTooMuch:
+		return "the bitrate is higher than this stream may have: lower it in the encoder's output settings"
+	}
+	return "the permission for this stream was taken back by the operator"
+}
+
+func (c EndCause) endReason() remux.EndReason {
+	switch c {
+	case EndExpired:
+		return remux.EndExpired
+	case EndTooMuch:
+		return remux.EndTooMuch
+	}
+	return remux.EndKicked
+}
+
+// admission is somebody who was let in.
+type admission struct {
+	leave func()
+	// ended gets the cause when the permission ends.
+	ended chan EndCause
+}
+
+// end ends the permission; only the first cause counts.
+func (a *admission) end(cause EndCause) {
+	select {
+	case a.ended <- cause:
+	default:
+	}
+}
+
+// enter lets in who is allowed; a refusal is returned as it is to be told.
+func (d *Decision) enter() (admission, *Decision) {
+	a := admission{leave: func() {}, ended: make(chan EndCause, 1)}
+	if !d.Allowed {
+		return a, d
+	}
+	if d.Enter != nil {
+		leave, refusal := d.Enter(a.end)
+		if refusal != nil {
+			return a, refusal
+		}
+		a.leave = leave
+	}
+	return a, nil
+}
+
+func (d *Decision) code() string {
+	if d.Code == "" {
+		return "not-allowed"
+	}
+	return d.Code
+}
+
+// protocol is what the connection speaks.
+func (se *session) protocol() string {
+	if _, secure := se.nc.(*tls.Conn); secure {
+		return "rtmps"
+	}
+	return "rtmp"
+}
+
+// bitrateSpan is over how long a bitrate is measured against its limit: longer than two GOPs of most encoders, so
+// that large keyframes do not count as a high bitrate.
+const bitrateSpan = 10 * time.Second
+
+// bitrateLimit tells when a publisher sends more than it may. It is a bucket that leaks at the allowed rate and holds
+// bitrateSpan of it.
+type bitrateLimit struct {
+	perSecond int64 // bits; 0 is no limit
+	level     float64
+	last      time.Time
+}
+
+// exceeded adds bytes that came and reports whether they are too many.
+func (l *bitrateLimit) exceeded(bytes int, now time.Time) bool {
+	if l.perSecond <= 0 {
+		return false
+	}
+	rate := float64(l.perSecond)
+	if !l.last.IsZero() {
+		l.level = max(0, l.level-rate*now.Sub(l.last).Seconds())
+	}
+	l.last = now
+	l.level += float64(bytes) * 8
+	return l.level > rate*bitrateSpan.Seconds()
+}
