@@ -18,7 +18,7 @@ const module = "github.com/headwater-live/headwater"
 // output, and only cmd/headwater sees everything. A new package needs a row before it gets a file.
 var rooms = map[string][]string{
 	"cmd/headwater": {
-		"admin", "auth", "cmd/headwater/config", "edge", "flv", "hls", "ingest", "ingest/rtmp",
+		"admin", "auth", "cmd/headwater/config", "edge", "flv", "hls", "ingest", "ingest/rtmp", "load",
 		"remux/...", "storage",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/fsnotify/fsnotify",
 	},
@@ -38,6 +38,8 @@ var rooms = map[string][]string{
 	"hls":      {"hls/m3u8", "remux/..."},
 	"hls/m3u8": {},
 	"flv":      {"remux/...", "github.com/coder/websocket"},
+
+	"load": {"ingest/rtmp", "remux/flvtag", "remux/h264", "golang.org/x/sys/unix"},
 
 	"auth":    {"github.com/golang-jwt/jwt/v5"},
 	"storage": {},

@@ -21,12 +21,20 @@ type progress struct {
 // newProgress returns the progress of a terminal; of anything else, it stays silent.
 func newProgress(w io.Writer) *progress {
 	p := &progress{}
-	if file, ok := w.(*os.File); ok {
-		if info, err := file.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-			p.w = w
-		}
+	if isTerminal(w) {
+		p.w = w
 	}
 	return p
+}
+
+// isTerminal says whether a person may be watching.
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // add notes that a message of n bytes was sent which is at this time of the sequence, in milliseconds.
