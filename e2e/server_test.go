@@ -57,10 +57,17 @@ func startServerIn(t *testing.T, dir string, flags ...string) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return launch(t, dir, []string{path}, flags...)
+}
+
+// launch is startServerIn with the command that runs a binary of Headwater.
+func launch(t testing.TB, dir string, command []string, flags ...string) *server {
+	t.Helper()
 	s := &server{storage: dir, exited: make(chan struct{})}
-	s.cmd = exec.Command(path, append([]string{"serve",
+	args := append(command[1:len(command):len(command)], "serve",
 		"--rtmp.addr", "127.0.0.1:0", "--http.addr", "127.0.0.1:0", "--admin.addr", "127.0.0.1:0",
-		"--storage.dir", dir, "--log.format", "json"}, flags...)...)
+		"--storage.dir", dir, "--log.format", "json")
+	s.cmd = exec.Command(command[0], append(args, flags...)...)
 	// Neither a developer's headwater.yaml nor the environment may leak in.
 	s.cmd.Dir = t.TempDir()
 	s.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "HEADWATER_") })
@@ -163,7 +170,7 @@ func (s *server) stop() error {
 }
 
 // check stops the server and fails the test if it behaved badly.
-func (s *server) check(t *testing.T) {
+func (s *server) check(t testing.TB) {
 	if err := s.stop(); err != nil {
 		t.Errorf("headwater serve did not exit with 0 after SIGTERM: %v", err)
 	}

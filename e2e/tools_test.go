@@ -28,6 +28,7 @@ var debianPackage = map[string]string{
 	"nice":           "coreutils",
 	"node":           "nodejs",
 	"npm":            "npm",
+	"strace":         "strace",
 }
 
 // runDir is the folder of one test run: the binary under test, the fixtures.

@@ -48,7 +48,8 @@ var (
 	allowOrigin   = []string{"*"}
 	exposeHeaders = []string{"Content-Length, Content-Range, Date, ETag, Age"}
 	// timing lets pages measure what they loaded (Resource Timing).
-	timing = []string{"*"}
+	timing  = []string{"*"}
+	noSniff = []string{"nosniff"}
 )
 
 const (
@@ -63,7 +64,7 @@ func (e *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h["Access-Control-Allow-Origin"] = allowOrigin
 	h["Access-Control-Expose-Headers"] = exposeHeaders
 	h["Timing-Allow-Origin"] = timing
-	h["X-Content-Type-Options"] = []string{"nosniff"}
+	h["X-Content-Type-Options"] = noSniff
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 		e.get(w, r)
@@ -146,6 +147,8 @@ func NewServer(handler http.Handler, logger *slog.Logger) *http.Server {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		// OPTIONS * is a preflight like others, and gets the headers of all answers.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 }

@@ -89,8 +89,7 @@ func (s *Server) enter() bool {
 // viewer that comes before the publisher waits. CORS headers are the caller's.
 func (s *Server) Serve(w http.ResponseWriter, r *http.Request, name remux.StreamName) {
 	if r.Method == http.MethodHead {
-		setHeaders(w.Header())
-		w.WriteHeader(http.StatusOK)
+		s.serveHead(w, name)
 		return
 	}
 	if !s.enter() {
@@ -120,6 +119,18 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, name remux.Stream
 	}
 	err = s.play(ctx, found, out)
 	s.config.Logger.Debug("viewer left", "stream", string(name), "remote", r.RemoteAddr, "error", err)
+}
+
+// serveHead says whether there is something to play now: HEAD does not wait.
+func (s *Server) serveHead(w http.ResponseWriter, name remux.StreamName) {
+	stream, cancel := s.config.Hub.Expect(name, func(*remux.Stream) {})
+	if stream == nil {
+		cancel()
+		unavailable(w, http.StatusNotFound, "no such stream, or it has not begun")
+		return
+	}
+	setHeaders(w.Header())
+	w.WriteHeader(http.StatusOK)
 }
 
 func (s *Server) play(ctx context.Context, found *bytelog.Found, out output) error {

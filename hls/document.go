@@ -14,17 +14,34 @@ import (
 	"github.com/headwater-live/headwater/hls/m3u8"
 )
 
-// document is a rendered body with what HTTP says of it. It is immutable.
+// document is a rendered body with what HTTP says of it. It is immutable, and its header
+// fields are ready to be put into any answer: requests share all of it.
 type document struct {
-	body, gzip         []byte
-	etag, gzipETag     string
-	length, gzipLength string
-	modified           time.Time
-	// lastModified is "" where the document changed twice within its second, which
+	encoding // as it is
+	gzip     encoding
+	modified time.Time
+	// lastModified is nil where the document changed twice within its second, which
 	// Last-Modified cannot tell apart: then only the entity tag can.
-	lastModified string
-	cacheControl string
+	lastModified []string
+	cacheControl []string
 }
+
+// encoding is a document in one content encoding.
+type encoding struct {
+	body         []byte
+	etag, length []string
+}
+
+func newEncoding(body []byte, etag string) encoding {
+	return encoding{body: body, etag: []string{etag}, length: []string{strconv.Itoa(len(body))}}
+}
+
+// Header fields that are the same for all documents.
+var (
+	playlistContentType = []string{m3u8.ContentType}
+	varyEncoding        = []string{"Accept-Encoding"}
+	gzipEncoding        = []string{"gzip"}
+)
 
 var gzipPool = sync.Pool{New: func() any {
 	w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is valid
@@ -47,58 +64,55 @@ func newDocument(before *document, body []byte, cacheControl string, now time.Ti
 	_, _ = hash.Write(body)
 	sum := fmt.Sprintf("%x", hash.Sum(nil))
 	d := &document{
-		body:         body,
-		gzip:         packed.Bytes(),
-		etag:         `"` + sum + `"`,
-		gzipETag:     `"` + sum + `-gzip"`,
-		length:       strconv.Itoa(len(body)),
-		gzipLength:   strconv.Itoa(packed.Len()),
+		encoding:     newEncoding(body, `"`+sum+`"`),
+		gzip:         newEncoding(packed.Bytes(), `"`+sum+`-gzip"`),
 		modified:     now.Truncate(time.Second),
-		cacheControl: cacheControl,
+		cacheControl: []string{cacheControl},
 	}
 	if before == nil || !before.modified.Equal(d.modified) {
-		d.lastModified = now.UTC().Format(http.TimeFormat)
+		d.lastModified = []string{now.UTC().Format(http.TimeFormat)}
 	}
 	return d
 }
 
-// serve answers GET and HEAD from the rendered bytes.
+// serve answers GET and HEAD from the rendered bytes. It allocates nothing but where
+// there is a condition to read.
 func (d *document) serve(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h["Vary"] = append(h["Vary"], "Accept-Encoding")
-	h["Content-Type"] = []string{m3u8.ContentType}
-	h["Cache-Control"] = []string{d.cacheControl}
-	if d.lastModified != "" {
-		h["Last-Modified"] = []string{d.lastModified}
+	h["Vary"] = varyEncoding
+	h["Content-Type"] = playlistContentType
+	h["Cache-Control"] = d.cacheControl
+	if d.lastModified != nil {
+		h["Last-Modified"] = d.lastModified
 	}
 	if partial(r.Header) {
 		// Ranges and preconditions concern the plain text.
-		h["Etag"] = []string{d.etag}
+		h["Etag"] = d.etag
 		var modified time.Time
-		if d.lastModified != "" {
+		if d.lastModified != nil {
 			modified = d.modified
 		}
 		http.ServeContent(w, r, "", modified, bytes.NewReader(d.body))
 		return
 	}
-	body, etag, length := d.body, d.etag, d.length
+	e := &d.encoding
 	packed := acceptsGzip(r.Header["Accept-Encoding"])
 	if packed {
-		body, etag, length = d.gzip, d.gzipETag, d.gzipLength
+		e = &d.gzip
 	}
-	h["Etag"] = []string{etag}
-	if d.unmodified(r.Header, etag) {
+	h["Etag"] = e.etag
+	if d.unmodified(r.Header, e.etag[0]) {
 		delete(h, "Content-Type")
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
 	if packed {
-		h["Content-Encoding"] = []string{"gzip"}
+		h["Content-Encoding"] = gzipEncoding
 	}
-	h["Content-Length"] = []string{length}
+	h["Content-Length"] = e.length
 	w.WriteHeader(http.StatusOK)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(body) // the client has gone: nothing is left to do
+		_, _ = w.Write(e.body) // the client has gone: nothing is left to do
 	}
 }
 
@@ -121,7 +135,7 @@ func (d *document) unmodified(h http.Header, etag string) bool {
 		return matches(tags, etag)
 	}
 	since := h.Get("If-Modified-Since")
-	return since != "" && since == d.lastModified
+	return since != "" && d.lastModified != nil && since == d.lastModified[0]
 }
 
 // matches reports whether a list of entity tags has one of them, by weak comparison

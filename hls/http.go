@@ -13,7 +13,7 @@ import (
 )
 
 // segmentContentType is the media type of a transport stream (RFC 3555).
-const segmentContentType = "video/mp2t"
+var segmentContentType = []string{"video/mp2t"}
 
 // soon is the Cache-Control of what may be otherwise in a second: a segment or a
 // stream that is not there may be about to exist.
@@ -72,8 +72,23 @@ func (c *Channel) serveSegment(w http.ResponseWriter, r *http.Request, p *publis
 	}
 	defer func() { _ = blob.Close() }()
 	c.segmentHeaders(w.Header(), uri)
-	http.ServeContent(w, r, "", f.date, blob)
+	http.ServeContent(headFirst{w}, r, "", f.date, blob)
 }
+
+// headFirst sends the header before the body is read: otherwise net/http reads the
+// first 512 bytes to send them along, and only the rest goes out with sendfile.
+type headFirst struct{ http.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (w headFirst) WriteHeader(status int) {
+	w.ResponseWriter.WriteHeader(status)
+	if status == http.StatusOK || status == http.StatusPartialContent {
+		_ = http.NewResponseController(w.ResponseWriter).Flush() // the body's write meets the same error
+	}
+}
+
+// ReadFrom implements io.ReaderFrom, through which net/http comes to sendfile.
+func (w headFirst) ReadFrom(r io.Reader) (int64, error) { return io.Copy(w.ResponseWriter, r) }
 
 // unreadable answers for a segment that should be in the storage. It may have expired
 // a moment ago.
@@ -90,16 +105,16 @@ func (c *Channel) unreadable(w http.ResponseWriter, uri string, err error) {
 // segmentHeaders sets what all answers for a segment say. Its URI never means other
 // bytes, so the URI is its entity tag.
 func (c *Channel) segmentHeaders(h http.Header, uri string) {
-	h["Content-Type"] = []string{segmentContentType}
-	h["Cache-Control"] = []string{c.server.segmentCache}
+	h["Content-Type"] = segmentContentType
+	h["Cache-Control"] = c.server.segmentCache
 	h["Etag"] = []string{`"` + c.incarnation + "-" + uri[:len(uri)-len(segmentSuffix)] + `"`}
 }
 
-func segmentCacheControl(maxAge time.Duration) string {
+func segmentCacheControl(maxAge time.Duration) []string {
 	if maxAge <= 0 {
 		maxAge = 365 * 24 * time.Hour
 	}
-	return fmt.Sprintf("public, max-age=%d, immutable", int(maxAge/time.Second))
+	return []string{fmt.Sprintf("public, max-age=%d, immutable", int(maxAge/time.Second))}
 }
 
 func notFound(w http.ResponseWriter) {

@@ -133,7 +133,7 @@ func TestAPlaylistThatChangesTwiceInASecondHasNoDate(t *testing.T) {
 	a := newDocument(nil, []byte("a"), "", now)
 	b := newDocument(a, []byte("b"), "", now.Add(600*time.Millisecond))
 	c := newDocument(b, []byte("c"), "", now.Add(time.Second))
-	if a.lastModified == "" || b.lastModified != "" || c.lastModified == "" || c.lastModified == a.lastModified {
+	if a.lastModified == nil || b.lastModified != nil || c.lastModified == nil || c.lastModified[0] == a.lastModified[0] {
 		t.Errorf("%q, %q, %q", a.lastModified, b.lastModified, c.lastModified)
 	}
 	if same := newDocument(a, []byte("a"), "", now.Add(time.Hour)); same != a {
@@ -232,5 +232,22 @@ func BenchmarkPlaylistRequest(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		d.serve(&sharing{}, r)
+	}
+}
+
+func TestPlaylistRequestsAllocateNothing(t *testing.T) {
+	now := time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
+	d := newDocument(nil, []byte("#EXTM3U\n"), playlistCacheControl(2*time.Second), now)
+	for name, headers := range map[string][]string{
+		"plain": nil, "gzip": {"Accept-Encoding", "gzip, deflate, br"}, "known": {"If-None-Match", d.etag[0]},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/live/test/0123456789abcdef/media.m3u8", nil)
+		for i := 0; i < len(headers); i += 2 {
+			r.Header.Set(headers[i], headers[i+1])
+		}
+		w := &sharing{header: http.Header{}}
+		if n := testing.AllocsPerRun(100, func() { d.serve(w, r) }); n > 0 {
+			t.Errorf("%s: %.0f allocations", name, n)
+		}
 	}
 }

@@ -90,7 +90,7 @@ type Metrics struct {
 type Server struct {
 	config       Config
 	metrics      Metrics
-	segmentCache string
+	segmentCache []string
 	stopping     atomic.Bool
 	held         atomic.Int64    // bytes that channels hold in memory
 	used         atomic.Int64    // bytes of all segments in the storage
