@@ -3,12 +3,13 @@
 // other address wants a token.
 //
 //	GET    /healthz                    200 while the process runs
-//	GET    /readyz                     200 while it takes publishers, else 503
+//	GET    /readyz                     200 while it takes publishers, else 503; the reason for
+//	                                   either, if there is something to say
 //	GET    /api/v1/streams             all streams, and how many viewers wait for others
 //	GET    /api/v1/streams/APP/NAME    one stream
 //	DELETE /api/v1/streams/APP/NAME    ends its publication
 //	GET    /metrics                    the same in numbers, for Prometheus
-//	GET    /api/v1/server              version, uptime, refusals, limits in force
+//	GET    /api/v1/server              version, uptime, refusals, storage, limits in force
 package admin
 
 import (
@@ -34,7 +35,8 @@ type Streams interface {
 // Config configures a Handler.
 type Config struct {
 	Streams Streams
-	// Ready reports whether the server takes publishers, and if not, why.
+	// Ready reports whether the server takes publishers, and if not, why. A server that
+	// does, but not as well as it should, may give a reason, too.
 	Ready func() (ok bool, reason string)
 	// Sources tell of the server as a whole.
 	Sources Sources
@@ -70,11 +72,15 @@ func (h *handler) health(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (h *handler) ready(w http.ResponseWriter, _ *http.Request) {
-	if ok, reason := h.config.Ready(); !ok {
-		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "reason": reason})
-		return
+	status, answer := http.StatusOK, map[string]string{"status": "ready"}
+	ok, reason := h.config.Ready()
+	if !ok {
+		status, answer = http.StatusServiceUnavailable, map[string]string{"status": "not ready"}
 	}
-	writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+	if reason != "" {
+		answer["reason"] = reason
+	}
+	writeJSON(w, status, answer)
 }
 
 // authorised lets a request pass that shows the token. The comparison takes the same

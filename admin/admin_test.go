@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,6 +47,20 @@ func TestHealthAndReadiness(t *testing.T) {
 	}
 	if w := request(h, "GET", "/readyz", ""); w.Code != 503 {
 		t.Errorf("/readyz while draining: %d", w.Code)
+	}
+}
+
+func TestReadinessGivesItsReason(t *testing.T) {
+	for _, ready := range []bool{true, false} {
+		h := NewHandler(Config{Ready: func() (bool, string) { return ready, "the disk is full" }, Logger: slog.New(slog.DiscardHandler)})
+		w := request(h, "GET", "/readyz", "")
+		want := `{"reason":"the disk is full","status":"ready"}`
+		if !ready {
+			want = `{"reason":"the disk is full","status":"not ready"}`
+		}
+		if got := strings.TrimSpace(w.Body.String()); got != want || (w.Code == 200) != ready {
+			t.Errorf("ready %t: %d, %s", ready, w.Code, got)
+		}
 	}
 }
 

@@ -64,8 +64,13 @@ var (
 	slow        = metric("viewers_closed_slow_total", "Viewers that were closed for being too slow, by protocol.", "protocol")
 
 	listed        = metric("hls_segments_listed_total", "HLS segments that were listed.")
-	lost          = metric("hls_segments_lost_total", "HLS segments that were given up because storing was too slow.")
+	lost          = metric("hls_segments_lost_total", "HLS segments that were given up because the storage failed and memory was full.")
+	evicted       = metric("hls_segments_evicted_total", "HLS segments, no longer listed, that went before their time because of the quota.")
 	storageErrors = metric("hls_storage_errors_total", "Failed writes of HLS segments, which are served from memory then.")
+	storageWaits  = metric("hls_storage_timeouts_total", "Listings of HLS segments that did not wait for the storage any longer.")
+	faulty        = metric("hls_faulty_channels", "HLS channels that cannot store their segments and serve from memory.")
+	held          = metric("hls_held_bytes", "HLS segments in memory because the storage fails.")
+	stored        = metric("hls_stored_bytes", "HLS segments in the storage.")
 	leftOut       = metric("hls_frames_left_out_total", "Audio frames that no HLS segment could take.")
 )
 
@@ -76,7 +81,8 @@ type collector struct{ config *Config }
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		buildInfo, streamsDesc, begun, ended, ingestBytes, messages, frames, keyframes, repairs, dropped, refusals,
-		findingsActive, findingsRaised, viewersDesc, sent, jumps, slow, listed, lost, storageErrors, leftOut,
+		findingsActive, findingsRaised, viewersDesc, sent, jumps, slow, listed, lost, evicted, storageErrors, storageWaits,
+		faulty, held, stored, leftOut,
 	} {
 		ch <- d
 	}
@@ -121,8 +127,16 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		s := from.Segments()
 		out.counter(listed, s.Listed)
 		out.counter(lost, s.Lost)
+		out.counter(evicted, s.Evicted)
 		out.counter(storageErrors, s.StorageErrors)
+		out.counter(storageWaits, s.StorageTimeouts)
 		out.counter(leftOut, s.FramesLeftOut)
+	}
+	if from.Storage != nil {
+		h := from.Storage()
+		out.gauge(faulty, float64(h.Faulty))
+		out.gauge(held, float64(h.Held))
+		out.gauge(stored, float64(h.Stored))
 	}
 	if c.config.PerStream {
 		out.perStream(c.config.Streams.Streams())

@@ -22,6 +22,8 @@ type Sources struct {
 	Viewers map[string]func() ViewerCounts
 	// Segments are of the HLS output.
 	Segments func() SegmentCounts
+	// Storage is how the storage of the HLS output is.
+	Storage func() StorageHealth
 	// Limits are those in force, by the key of the setting: bytes, counts, or seconds.
 	Limits map[string]float64
 }
@@ -39,8 +41,23 @@ type ViewerCounts struct {
 // SegmentCounts are what happened in all HLS channels.
 type SegmentCounts struct {
 	Listed, Lost  uint64
+	Evicted       uint64 // went before their time because of the quota
 	StorageErrors uint64
-	FramesLeftOut uint64
+	// StorageTimeouts are listings that did not wait for the storage any longer.
+	StorageTimeouts uint64
+	FramesLeftOut   uint64
+}
+
+// StorageHealth is how the storage is, and what that costs.
+type StorageHealth struct {
+	OK bool `json:"ok"`
+	// Reason says why not, Since when since; of the channel that has failed longest.
+	Reason string    `json:"reason,omitempty"`
+	Since  time.Time `json:"since,omitzero"`
+	// Faulty channels cannot store, and serve from memory.
+	Faulty int   `json:"faulty_channels"`
+	Held   int64 `json:"held_bytes"`   // in memory because of it
+	Stored int64 `json:"stored_bytes"` // all segments in the storage
 }
 
 // serverInfo is the answer of /api/v1/server.
@@ -51,6 +68,7 @@ type serverInfo struct {
 	Streams   int                `json:"streams"`
 	Live      int                `json:"live"`
 	Refusals  map[string]uint64  `json:"refusals"`
+	Storage   *StorageHealth     `json:"storage,omitempty"`
 	Limits    map[string]float64 `json:"limits"`
 }
 
@@ -65,6 +83,10 @@ func (h *handler) server(w http.ResponseWriter, _ *http.Request) {
 	}
 	if s.Refusals != nil {
 		info.Refusals = s.Refusals()
+	}
+	if s.Storage != nil {
+		health := s.Storage()
+		info.Storage = &health
 	}
 	if s.Totals != nil {
 		t := s.Totals()

@@ -32,7 +32,10 @@ func newFullHandler(t *testing.T, change func(*Config)) (http.Handler, *remux.Hu
 				"rtmp": func() ViewerCounts { return ViewerCounts{Viewers: 1, BytesSent: 99} },
 			},
 			Segments: func() SegmentCounts {
-				return SegmentCounts{Listed: 500, Lost: 4, StorageErrors: 5, FramesLeftOut: 6}
+				return SegmentCounts{Listed: 500, Lost: 4, Evicted: 3, StorageErrors: 5, StorageTimeouts: 2, FramesLeftOut: 6}
+			},
+			Storage: func() StorageHealth {
+				return StorageHealth{Reason: "no space left", Since: time.Now(), Faulty: 2, Held: 1 << 20, Stored: 1 << 30}
 			},
 			Limits: map[string]float64{"rtmp.max_connections": 10000, "rtmp.handshake_timeout": 5},
 		},
@@ -53,12 +56,16 @@ func TestTheServerSaysWhatItIsAndWhatItRefused(t *testing.T) {
 		Live     int
 		Refusals map[string]int
 		Limits   map[string]float64
+		Storage  StorageHealth
 	}
 	if err := json.Unmarshal(w.Body.Bytes(), &info); err != nil || w.Code != 200 {
 		t.Fatalf("%d, %v: %s", w.Code, err, w.Body)
 	}
 	if info.Version != "v1.2.3" || info.Uptime < 3600 || info.Uptime > 3700 || info.Streams != 1 || info.Live != 1 ||
 		info.Refusals["busy"] != 3 || info.Limits["rtmp.max_connections"] != 10000 {
+		t.Errorf("%s", w.Body)
+	}
+	if s := info.Storage; s.OK || s.Reason != "no space left" || s.Since.IsZero() || s.Faulty != 2 || s.Held != 1<<20 || s.Stored != 1<<30 {
 		t.Errorf("%s", w.Body)
 	}
 	h, _ = newFullHandler(t, func(c *Config) { c.Token = "secret" })

@@ -1,12 +1,17 @@
 package hls
 
-import "time"
+import (
+	"errors"
+	"syscall"
+	"time"
+)
 
 // Health is how the storage is, and what that costs.
 type Health struct {
 	// OK: all channels can store their segments.
 	OK bool
-	// Reason says why not, Since when since; of the channel that has failed longest.
+	// Reason says why not, Since when since; of the channel that has failed longest. It
+	// names no stream: who asks for readiness need not know them.
 	Reason string
 	Since  time.Time
 	// Channels is the number of channels that cannot store.
@@ -32,9 +37,19 @@ func (s *Server) Health() Health {
 			}
 			h.Channels++
 			if h.OK || since.Before(h.Since) {
-				h.OK, h.Reason, h.Since = false, fault.Error(), since
+				h.OK, h.Reason, h.Since = false, reasonOf(fault), since
 			}
 		}
 	}
 	return h
+}
+
+// reasonOf returns what the operating system said, if it did. The whole error is in the
+// log.
+func reasonOf(fault error) string {
+	var errno syscall.Errno
+	if errors.As(fault, &errno) {
+		return errno.Error()
+	}
+	return fault.Error()
 }

@@ -1,28 +1,49 @@
 package hls
 
-import "sync"
+import (
+	"slices"
+	"sync"
+	"time"
+)
 
 // quota holds the storage to a size. It knows the segments that have left their
-// playlists, of all channels, in the order in which they did.
+// playlists, of all channels, in the order in which they did, and those of playlists
+// that have ended.
 type quota struct {
 	mu      sync.Mutex
 	retired []retired
+	// tidyAt is the length of retired at which those that are gone are taken out, also
+	// where the storage holds less than it may.
+	tidyAt int
 }
+
+// leastTidy keeps short lists from being looked through with each segment.
+const leastTidy = 1_000
 
 type retired struct {
 	channel *Channel
 	segment *segment
+	// from is when the quota may take it: the playlist of a stream that has ended is
+	// one that lists its segments, as long as RFC 8216 (6.2.2) asks.
+	from time.Time
 }
 
-// retire takes note of segments that have left a playlist.
+// retire takes note of segments that have left a playlist, or whose playlist has ended.
+// The caller owns the channel's window.
 func (s *Server) retire(c *Channel, segments []*segment) {
 	if s.config.Quota <= 0 {
 		return
 	}
+	var from time.Time
+	if c.window.ended {
+		for _, segment := range segments {
+			from = later(from, segment.expires)
+		}
+	}
 	s.quota.mu.Lock()
 	defer s.quota.mu.Unlock()
 	for _, segment := range segments {
-		s.quota.retired = append(s.quota.retired, retired{c, segment})
+		s.quota.retired = append(s.quota.retired, retired{c, segment, from})
 	}
 }
 
@@ -32,23 +53,23 @@ func (s *Server) enforceQuota() {
 	if s.config.Quota <= 0 {
 		return
 	}
+	now := time.Now()
 	s.quota.mu.Lock()
 	defer s.quota.mu.Unlock()
-	n := 0
-	for ; n < len(s.quota.retired); n++ {
-		r := s.quota.retired[n]
-		if r.segment.gone.Load() {
-			continue
-		}
-		if s.used.Load() <= s.config.Quota {
-			break
-		}
-		if r.segment.stored.Load() {
-			r.segment.evicted.Store(true)
-			s.used.Add(-r.segment.size)
-			r.channel.signal()
-		}
+	if s.used.Load() <= s.config.Quota && len(s.quota.retired) < s.quota.tidyAt {
+		return
 	}
-	clear(s.quota.retired[:n])
-	s.quota.retired = s.quota.retired[n:]
+	s.quota.retired = slices.DeleteFunc(s.quota.retired, func(r retired) bool {
+		if r.segment.gone.Load() || r.segment.evicted.Load() {
+			return true
+		}
+		if s.used.Load() <= s.config.Quota || r.from.After(now) || !r.segment.stored.Load() {
+			return false
+		}
+		r.segment.evicted.Store(true)
+		s.used.Add(-r.segment.size)
+		r.channel.signal()
+		return true
+	})
+	s.quota.tidyAt = 2*len(s.quota.retired) + leastTidy
 }

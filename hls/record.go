@@ -83,8 +83,8 @@ const (
 	journalVersion = 1
 	// maxRecord bounds a line: the longest that is written has 900 bytes.
 	maxRecord = 8 << 10
-	// maxJournal bounds a file that is read: one is rewritten long before.
-	maxJournal = 16 << 20
+	// maxJournal bounds a file that is read. The longest window and maxRetained make 18 MB.
+	maxJournal = 32 << 20
 	// maxTarget and maxSegment bound what is believed of a segment: no setting leads
 	// beyond.
 	maxTarget  = 3_600

@@ -43,6 +43,7 @@ func (s *Server) Restore() error {
 		litter = append(litter, l.orphans()...)
 	}
 	s.takeUp(found)
+	s.enforceQuota()
 	if len(found) > 0 {
 		s.config.Logger.Info("HLS of an earlier run restored", "channels", len(found), "after", time.Since(began))
 	}
@@ -123,6 +124,7 @@ func (l *leftover) fill(c *Channel) {
 	}
 	w.shift(n, now)
 	w.removed = slices.DeleteFunc(w.removed, func(s *segment) bool { return !s.stored.Load() })
+	c.server.retire(c, w.removed)
 	l.revive(c, now)
 }
 
@@ -137,7 +139,7 @@ func (l *leftover) revive(c *Channel, now time.Time) {
 	w.ended = l.text.ended != nil
 	if w.ended {
 		c.render(l.text.ended.Date)
-		w.shift(len(w.listed), now)
+		c.server.retire(c, w.shift(len(w.listed), now))
 		return
 	}
 	c.restored = true

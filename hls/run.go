@@ -118,7 +118,8 @@ func (c *Channel) finish(now time.Time) {
 	date := c.server.config.Now()
 	c.await(c.writer.end(ending{Date: date.UTC().Truncate(time.Millisecond)}))
 	c.render(date)
-	c.window.shift(len(c.window.listed), now)
+	c.server.retire(c, c.window.shift(len(c.window.listed), now))
+	c.server.enforceQuota()
 }
 
 // isDeserted reports whether the grace of a restored channel is over.

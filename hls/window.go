@@ -25,13 +25,18 @@ type window struct {
 // minWindow is the shortest live window in target durations (RFC 8216, 6.2.2).
 const minWindow = 3
 
+// maxRetained bounds the removed segments of a channel that stay because of a Retention:
+// each costs memory, and a line of the journal, which has to be read within a second.
+const maxRetained = 10_000
+
 // Retention says how long segments stay after they have left the playlist. All stay
 // for as long as RFC 8216 (6.2.2) asks. Zero values ask for nothing more.
 type Retention struct {
 	// Segments of a live stream stay at least as long as there are not so many that
 	// were removed after them.
 	Segments int
-	// Age is the shortest time that a segment stays after its removal.
+	// Age is the shortest time that a segment stays after its removal, if there are at
+	// most 10,000.
 	Age time.Duration
 }
 
@@ -93,13 +98,16 @@ func (w *window) retire(s *segment, now time.Time) {
 
 // expired takes out the removed segments whose time has come.
 func (w *window) expired(now time.Time, retain Retention) []*segment {
-	keep := retain.Segments
-	if w.ended {
-		keep = 0
-	}
 	n := 0
-	for n < len(w.removed) && (w.removed[n].evicted.Load() || n < len(w.removed)-keep && w.removed[n].due(retain).Compare(now) <= 0) {
+	for n < len(w.removed) {
+		due, ok := w.dueOf(n, retain)
+		if !w.removed[n].evicted.Load() && (!ok || due.After(now)) {
+			break
+		}
 		n++
+	}
+	if n > 0 && w.ended && w.removed[0].evicted.Load() {
+		n = len(w.removed) // the quota takes an ended playlist as a whole
 	}
 	gone := w.removed[:n:n]
 	w.removed = w.removed[n:]
@@ -108,15 +116,22 @@ func (w *window) expired(now time.Time, retain Retention) []*segment {
 
 // due returns when the next removed segment may go, at the earliest.
 func (w *window) due(retain Retention) (at time.Time, ok bool) {
-	if len(w.removed) == 0 || (!w.ended && len(w.removed) <= retain.Segments) {
+	if len(w.removed) == 0 {
 		return time.Time{}, false
 	}
-	return w.removed[0].due(retain), true
+	return w.dueOf(0, retain)
 }
 
-// due returns when a removed segment may go.
-func (s *segment) due(retain Retention) time.Time {
-	return later(s.expires, s.removed.Add(retain.Age))
+// dueOf returns when a removed segment may go; false if others have to be removed first.
+func (w *window) dueOf(i int, retain Retention) (at time.Time, ok bool) {
+	s, after := w.removed[i], len(w.removed)-1-i
+	switch {
+	case after >= maxRetained:
+		return s.expires, true
+	case !w.ended && after < retain.Segments:
+		return time.Time{}, false
+	}
+	return later(s.expires, s.removed.Add(retain.Age)), true
 }
 
 func (w *window) length() time.Duration {

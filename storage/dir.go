@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -31,7 +33,7 @@ const (
 // Options are the choices of a [Dir].
 type Options struct {
 	// Sync makes Put return only when the blob would survive a power cut: the file is flushed before the
-	// rename, the folder after it. It is off by default. A process that is killed loses nothing either way,
+	// rename, the folder after it. An Appender then flushes each record. It is off by default. A process that is killed loses nothing either way,
 	// since the kernel has the bytes; only a machine that loses power can then find the last seconds of
 	// blobs empty or missing. Live segments are worth less than the flushes would cost.
 	Sync bool
@@ -40,8 +42,13 @@ type Options struct {
 // Dir keeps every blob as a file of the same name beneath one folder. All access goes through an [os.Root]:
 // no name and no symbolic link leads out of it.
 type Dir struct {
-	root    *os.Root
+	folder  string
 	options Options
+
+	// root is replaced, under mu, when the folder was removed and made again.
+	root atomic.Pointer[os.Root]
+	mu   sync.Mutex
+	lock *os.File // nil without Lock
 }
 
 // OpenDir opens the store in a folder, which is made when it is missing.
@@ -53,11 +60,22 @@ func OpenDir(folder string, options Options) (*Dir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open storage: %w", err)
 	}
-	return &Dir{root: root, options: options}, nil
+	d := &Dir{folder: folder, options: options}
+	d.root.Store(root)
+	return d, nil
 }
 
 // Close ends the store. Open blobs stay open.
-func (d *Dir) Close() error { return d.root.Close() }
+func (d *Dir) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	err := d.root.Load().Close()
+	if d.lock != nil {
+		err = errors.Join(err, d.lock.Close())
+		d.lock = nil
+	}
+	return err
+}
 
 // Put makes parts, one after the other, the content of a blob, in place of what it was. The parts may be
 // used again when it returns. On an error, and when ctx ends first, everything is as before.
@@ -76,7 +94,7 @@ func (d *Dir) Put(ctx context.Context, name string, parts [][]byte) error {
 	}
 	err = errors.Join(err, f.Close())
 	if err == nil {
-		err = d.root.Rename(temp, name)
+		err = d.root.Load().Rename(temp, name)
 	}
 	if err != nil {
 		return fmt.Errorf("put %s: %w", name, errors.Join(err, d.discard(temp)))
@@ -89,16 +107,20 @@ func (d *Dir) Put(ctx context.Context, name string, parts [][]byte) error {
 	return nil
 }
 
-// create opens a file for writing and makes its folder when that is missing. Most folders exist, so it
-// looks for them only after it failed.
+// create opens a file for writing and makes its folder when that is missing, and the store's own when
+// somebody has removed it. Most folders exist, so it looks for them only after it failed.
 func (d *Dir) create(name string, flags int) (*os.File, error) {
 	for try := 1; ; try++ {
-		f, err := d.root.OpenFile(name, flags, fileMode)
+		f, err := d.root.Load().OpenFile(name, flags, fileMode)
 		if err == nil || !errors.Is(err, fs.ErrNotExist) || try == maxCreateTries {
 			return f, err
 		}
 		// Another goroutine may remove the folder while it is being made, which is no reason to fail.
-		if err := d.root.MkdirAll(path.Dir(name), dirMode); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		err = d.root.Load().MkdirAll(path.Dir(name), dirMode)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = d.revive()
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -122,14 +144,14 @@ func writeParts(ctx context.Context, w io.Writer, parts [][]byte) error {
 
 // discard removes an unfinished file. It may be gone already, together with its folder.
 func (d *Dir) discard(temp string) error {
-	if err := d.root.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := d.root.Load().Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
 }
 
 func (d *Dir) syncFolder(folder string) error {
-	f, err := d.root.Open(folder)
+	f, err := d.root.Load().Open(folder)
 	if err != nil {
 		return err
 	}
@@ -142,7 +164,7 @@ func (d *Dir) Open(name string) (File, error) {
 		return nil, err
 	}
 	// Without O_NONBLOCK, opening a named pipe that somebody left there would wait for its writer.
-	f, err := d.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := d.root.Load().OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open blob: %w", absent(err))
 	}
@@ -165,20 +187,21 @@ func absent(err error) error {
 	return err
 }
 
-// Remove removes a blob. Whoever has it open reads on.
+// Remove removes a blob, and the folders that held nothing else. Whoever has it open reads on.
 func (d *Dir) Remove(name string) error {
 	if err := checkName("remove", name); err != nil {
 		return err
 	}
-	info, err := d.root.Lstat(name)
+	info, err := d.root.Load().Lstat(name)
 	if err == nil && info.IsDir() {
 		err = &fs.PathError{Op: "remove", Path: name, Err: fs.ErrNotExist}
 	}
 	if err == nil {
-		err = d.root.Remove(name)
+		err = d.root.Load().Remove(name)
 	}
 	if err != nil {
 		return fmt.Errorf("remove blob: %w", absent(err))
 	}
+	d.prune(path.Dir(name))
 	return nil
 }

@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 )
@@ -23,17 +24,24 @@ func (d *Dir) Append(name string) (Appender, error) {
 	if err != nil {
 		return nil, fmt.Errorf("append: %w", errors.Join(err, f.Close()))
 	}
-	return &dirAppender{file: f, size: info.Size()}, nil
+	return &dirAppender{file: f, size: info.Size(), sync: d.options.Sync}, nil
 }
 
 // dirAppender knows how long the file is, so that half a record can be taken back.
 type dirAppender struct {
 	file *os.File
 	size int64
+	sync bool // each record
 }
 
 func (a *dirAppender) Write(record []byte) (int, error) {
 	n, err := a.file.Write(record)
+	if err == nil && !a.named() {
+		return 0, fmt.Errorf("append: the blob was removed: %w", fs.ErrNotExist)
+	}
+	if err == nil && a.sync {
+		err = a.file.Sync()
+	}
 	if err != nil {
 		err = fmt.Errorf("append: %w", err)
 		if n > 0 {
@@ -43,6 +51,13 @@ func (a *dirAppender) Write(record []byte) (int, error) {
 	}
 	a.size += int64(n)
 	return n, nil
+}
+
+// named reports whether the file still has a name. Whoever removed it with others' tools took the records
+// with it, and the next ones would go nowhere.
+func (a *dirAppender) named() bool {
+	info, err := a.file.Stat()
+	return err != nil || !isUnlinked(info)
 }
 
 func (a *dirAppender) Truncate(size int64) error {

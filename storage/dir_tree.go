@@ -15,14 +15,16 @@ func (d *Dir) RemoveAll(folder string) error {
 	if err := checkFolder("remove all", folder); err != nil {
 		return err
 	}
-	info, err := d.root.Lstat(folder)
+	info, err := d.root.Load().Lstat(folder)
 	if err != nil || !info.IsDir() {
 		return ignoreAbsent("remove all", err)
 	}
 	if folder != "." {
-		return d.removeTree(folder)
+		err := d.removeTree(folder)
+		d.prune(path.Dir(folder))
+		return err
 	}
-	entries, err := fs.ReadDir(d.root.FS(), ".")
+	entries, err := fs.ReadDir(d.root.Load().FS(), ".")
 	for _, e := range entries {
 		err = errors.Join(err, d.removeTree(e.Name()))
 	}
@@ -32,11 +34,21 @@ func (d *Dir) RemoveAll(folder string) error {
 // removeTree removes what is there when it is called. A folder that is not empty afterwards got a blob
 // meanwhile, which stays.
 func (d *Dir) removeTree(name string) error {
-	err := d.root.RemoveAll(name)
+	err := d.root.Load().RemoveAll(name)
 	if errors.Is(err, syscall.ENOTEMPTY) {
 		return nil
 	}
 	return ignoreAbsent("remove all", err)
+}
+
+// prune removes a folder and those above it, up to the first that is not empty. A blob that is put there at
+// the same moment is safe: a folder that is not empty cannot be removed, and Put makes one that is gone.
+func (d *Dir) prune(folder string) {
+	for ; folder != "."; folder = path.Dir(folder) {
+		if d.root.Load().Remove(folder) != nil {
+			return
+		}
+	}
 }
 
 func ignoreAbsent(op string, err error) error {
@@ -76,11 +88,11 @@ func (d *Dir) List(folder string) ([]Info, error) {
 
 // walk calls visit for every regular file beneath a folder. What vanishes on the way is passed over.
 func (d *Dir) walk(folder string, visit func(name string, e fs.DirEntry) error) error {
-	info, err := d.root.Lstat(folder)
+	info, err := d.root.Load().Lstat(folder)
 	if err != nil || !info.IsDir() {
 		return ignoreAbsent("walk", err)
 	}
-	return fs.WalkDir(d.root.FS(), folder, func(name string, e fs.DirEntry, err error) error {
+	return fs.WalkDir(d.root.Load().FS(), folder, func(name string, e fs.DirEntry, err error) error {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return nil
@@ -106,6 +118,7 @@ func (d *Dir) Sweep() (removed int, err error) {
 			return err
 		}
 		removed++
+		d.prune(path.Dir(name))
 		return nil
 	})
 	if err != nil {

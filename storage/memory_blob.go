@@ -38,10 +38,11 @@ func (b *blob) unname() {
 func (b *blob) write(record []byte) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.named {
-		if err := b.store.take(int64(len(record))); err != nil {
-			return err
-		}
+	if !b.named {
+		return fmt.Errorf("the blob was removed: %w", fs.ErrNotExist)
+	}
+	if err := b.store.take(int64(len(record))); err != nil {
+		return err
 	}
 	b.data = append(b.data, record...)
 	b.modTime = time.Now()

@@ -10,7 +10,7 @@ import (
 
 // Space returns the room of the file system that the folder is on, as far as this process may use it.
 func (d *Dir) Space() (Space, error) {
-	folder, err := d.root.Open(".")
+	folder, err := d.root.Load().Open(".")
 	if err != nil {
 		return Space{}, fmt.Errorf("free space: %w", err)
 	}

@@ -41,6 +41,7 @@ type File = interface {
 // Appender is a blob that is open for records at its end.
 //
 // A Write is whole or not at all: when the disk fills up in the middle, the blob is cut back to what it was.
+// It fails when the blob was removed meanwhile: nobody would find the record.
 // Only the death of the process or the machine can leave a part of a record, so a reader must be able to
 // tell, and Truncate is there to cut it off. Sync returns when the bytes would survive a power cut.
 type Appender = interface {

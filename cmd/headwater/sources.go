@@ -23,6 +23,7 @@ func (s *server) sources() admin.Sources {
 	}
 	if s.hls != nil {
 		sources.Segments = segments(s.hls.Metrics())
+		sources.Storage = storageHealth(s.hls)
 	}
 	return sources
 }
@@ -41,15 +42,26 @@ func viewers(m *bytelog.Metrics) func() admin.ViewerCounts {
 func segments(m *hls.Metrics) func() admin.SegmentCounts {
 	return func() admin.SegmentCounts {
 		return admin.SegmentCounts{
-			Listed:        m.SegmentsListed.Load(),
-			Lost:          m.SegmentsLost.Load(),
-			StorageErrors: m.StorageErrors.Load(),
-			FramesLeftOut: m.FramesLeftOut.Load(),
+			Listed:          m.SegmentsListed.Load(),
+			Lost:            m.SegmentsLost.Load(),
+			Evicted:         m.SegmentsEvicted.Load(),
+			StorageErrors:   m.StorageErrors.Load(),
+			StorageTimeouts: m.StorageTimeouts.Load(),
+			FramesLeftOut:   m.FramesLeftOut.Load(),
 		}
 	}
 }
 
-// limits are the settings that bound what a peer may do.
+func storageHealth(s *hls.Server) func() admin.StorageHealth {
+	return func() admin.StorageHealth {
+		h := s.Health()
+		return admin.StorageHealth{
+			OK: h.OK, Reason: h.Reason, Since: h.Since, Faulty: h.Channels, Held: h.Held, Stored: h.Used,
+		}
+	}
+}
+
+// limits are the settings that bound what a peer may do, and what it may cost.
 func (s *server) limits() map[string]float64 {
 	c := &s.cfg
 	return map[string]float64{
@@ -70,6 +82,8 @@ func (s *server) limits() map[string]float64 {
 		"flv.wait":                    c.FLV.Wait.Seconds(),
 		"flv.max_backlog":             float64(c.FLV.MaxBacklog),
 		"drain.timeout":               c.Drain.Timeout.Seconds(),
+		"storage.quota":               float64(c.Storage.Quota),
+		"hls.max_held":                float64(c.HLS.MaxHeld),
 	}
 }
 

@@ -78,6 +78,9 @@ func (s *server) build() error {
 			Window:        s.cfg.HLS.Window,
 			SegmentMaxAge: s.cfg.HLS.SegmentMaxAge,
 			Grace:         s.cfg.Stream.Grace,
+			Retain:        hls.Retention{Segments: s.cfg.HLS.RetainSegments, Age: s.cfg.HLS.Retain},
+			Quota:         int64(s.cfg.Storage.Quota),
+			MaxHeld:       int64(s.cfg.HLS.MaxHeld),
 			Storage:       blobs,
 			Logger:        s.logger,
 		})
@@ -159,13 +162,19 @@ func (s *server) ingestConfig() ingest.Config {
 
 func (s *server) openStorage() (hls.Storage, error) {
 	if s.cfg.Storage.Kind == config.StorageMemory {
-		memory := storage.NewMemory(0)
+		memory := storage.NewMemory(int64(s.cfg.Storage.MemoryLimit))
 		s.store = memory
 		return memory, nil
 	}
-	dir, err := storage.OpenDir(s.cfg.Storage.Dir, storage.Options{})
+	dir, err := storage.OpenDir(s.cfg.Storage.Dir, storage.Options{Sync: s.cfg.Storage.Sync})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("storage.dir: %w", err)
+	}
+	switch err := dir.Lock(); {
+	case errors.Is(err, errors.ErrUnsupported):
+		s.logger.Warn("nothing keeps another server from using the same storage.dir", "error", err)
+	case err != nil:
+		return nil, errors.Join(fmt.Errorf("storage.dir: %w", err), dir.Close())
 	}
 	s.store = dir
 	if _, err := dir.Sweep(); err != nil {

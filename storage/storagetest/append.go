@@ -30,6 +30,18 @@ func write(t *testing.T, w io.Writer, record string) {
 	}
 }
 
+func appendToRemovedFails(t *testing.T, s Store) {
+	a := appendTo(t, s, "live/test/journal")
+	write(t, a, "one\n")
+	if err := s.RemoveAll("live"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(a, "two\n"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a record for a blob that was removed: %v", err)
+	}
+	wantNames(t, s, ".", "")
+}
+
 func appendGrows(t *testing.T, s Store) {
 	a := appendTo(t, s, "live/test/journal")
 	wantNames(t, s, ".", "live/test/journal:0")
@@ -78,9 +90,10 @@ func appendReopens(t *testing.T, s Store) {
 	write(t, b, "three\n")
 	wantContent(t, s, "j", "one\ntwo\nthree\n")
 
-	// A journal is compacted by a Put over it; what the old handle still writes belongs to the old one.
+	// A journal is compacted by a Put over it; the old handle is of no use any more.
 	put(t, s, "j", "compact\n")
-	write(t, a, "lost\n")
+	_, err := io.WriteString(a, "lost\n")
+	wantError(t, err, fs.ErrNotExist)
 	wantContent(t, s, "j", "compact\n")
 }
 

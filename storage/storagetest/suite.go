@@ -48,6 +48,7 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		{"append grows a blob and is seen at once", appendGrows},
 		{"append cuts and goes on", appendTruncates},
 		{"append goes on where it ended", appendReopens},
+		{"append to a blob that was removed says so", appendToRemovedFails},
 		{"closed handles say so", closedHandles},
 		{"space is told", spaceIsTold},
 		{"everything at once", everythingAtOnce},

@@ -114,6 +114,10 @@ const (
 type Storage struct {
 	Kind StorageKind
 	Dir  string // folder, made when it is missing; used by StorageDir
+
+	Sync        bool // StorageDir flushes each segment and journal record to the disk
+	MemoryLimit int  // bytes that StorageMemory keeps; 0 is no limit
+	Quota       int  // bytes of all HLS segments together; 0 is no quota
 }
 
 // HLS configures the HLS output.
@@ -122,6 +126,12 @@ type HLS struct {
 	Segment       time.Duration // shortest segment; the cut waits for the next keyframe
 	Window        int           // segments in the live playlist
 	SegmentMaxAge time.Duration // max-age in the Cache-Control of segments, whole seconds
+
+	// How long segments stay after they have left the playlist, beyond what RFC 8216 asks.
+	Retain         time.Duration // of any stream
+	RetainSegments int           // of a live stream, the newest so many
+
+	MaxHeld int // bytes of segments in memory while the storage fails, all streams together
 }
 
 // Conflict is what happens when a name that is being published is published again.

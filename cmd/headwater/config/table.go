@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -116,6 +117,13 @@ var outputTable = []setting{
 	{key: "storage.dir", def: "./headwater-data", help: "folder of the dir storage, made when it is missing",
 		bind: func(c *Config) value { return text(&c.Storage.Dir, "folder") }},
 
+	{key: "storage.quota", def: "0", help: "what all segments may take; beyond it those no longer listed go early, oldest first, listed ones never; 0 is no quota",
+		bind: func(c *Config) value { return size(&c.Storage.Quota, 0, math.MaxInt) }},
+	{key: "storage.sync", def: "false", help: "flush each segment and journal record to the disk, so that a power cut loses neither; costs disk time",
+		bind: func(c *Config) value { return boolean(&c.Storage.Sync) }},
+	{key: "storage.memory_limit", def: "0", help: "what the memory storage may hold; when it is full it is like a full disk; 0 is no limit",
+		bind: func(c *Config) value { return size(&c.Storage.MemoryLimit, 0, math.MaxInt) }},
+
 	{key: "hls.enabled", def: "true", help: "serve HLS",
 		bind: func(c *Config) value { return boolean(&c.HLS.Enabled) }},
 	{key: "hls.segment", def: "2s", help: "shortest segment; the cut waits for the next keyframe",
@@ -125,6 +133,13 @@ var outputTable = []setting{
 		bind: func(c *Config) value { return count(&c.HLS.Window, 3, 10_000) }},
 	{key: "hls.segment_max_age", def: "31536000s", help: "how long caches may keep a segment",
 		bind: func(c *Config) value { return duration(&c.HLS.SegmentMaxAge, 0, year) }},
+
+	{key: "hls.retain", def: "0s", help: "how long a segment stays after it has left the playlist, at most 10000 per stream; 0 is as long as RFC 8216 asks",
+		bind: func(c *Config) value { return duration(&c.HLS.Retain, 0, year) }},
+	{key: "hls.retain_segments", def: "0", help: "how many segments of a live stream stay after they have left the playlist, if hls.retain keeps fewer",
+		bind: func(c *Config) value { return count(&c.HLS.RetainSegments, 0, 10_000) }},
+	{key: "hls.max_held", def: "256MiB", help: "what all streams may hold in memory while the storage fails; beyond it segments are lost",
+		bind: func(c *Config) value { return size(&c.HLS.MaxHeld, 64*kib, math.MaxInt) }},
 
 	{key: "stream.grace", def: "30s", help: "how long outputs outlive their publisher",
 		bind: func(c *Config) value { return duration(&c.Stream.Grace, 0, 24*time.Hour) }},
