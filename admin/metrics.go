@@ -61,7 +61,7 @@ var (
 	viewersDesc = metric("viewers", "Viewers that read a stream as it comes, by protocol.", "protocol")
 	sent        = metric("sent_bytes_total", "Bytes sent to viewers, by protocol.", "protocol")
 	jumps       = metric("viewer_jumps_total", "Viewers that fell behind and continued at a keyframe, by protocol.", "protocol")
-	slow        = metric("viewers_closed_slow_total", "Viewers that were closed for being too slow, by protocol.", "protocol")
+	slow        = metric("viewers_closed_slow_total", "Viewers that were closed for being too slow, by protocol and reason.", "protocol", "reason")
 
 	listed        = metric("hls_segments_listed_total", "HLS segments that were listed.")
 	lost          = metric("hls_segments_lost_total", "HLS segments that were given up because the storage failed and memory was full.")
@@ -121,7 +121,8 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		out.gauge(viewersDesc, float64(v.Viewers), protocol)
 		out.counter(sent, v.BytesSent, protocol)
 		out.counter(jumps, v.Jumps, protocol)
-		out.counter(slow, v.SlowClosed, protocol)
+		out.counter(slow, v.Behind, protocol, "behind")
+		out.counter(slow, v.Stalled, protocol, "stalled")
 	}
 	if from.Segments != nil {
 		s := from.Segments()

@@ -33,9 +33,9 @@ type ViewerCounts struct {
 	// Viewers are those there are now; all others only grow.
 	Viewers   int64
 	BytesSent uint64
-	// Jumps are viewers that fell behind and continued at a keyframe, SlowClosed those
-	// that were closed for it.
-	Jumps, SlowClosed uint64
+	// Jumps are viewers that fell behind and continued at a keyframe, Behind those that were
+	// closed for doing so again and again, Stalled those closed for taking nothing.
+	Jumps, Behind, Stalled uint64
 }
 
 // SegmentCounts are what happened in all HLS channels.

@@ -28,7 +28,9 @@ func newFullHandler(t *testing.T, change func(*Config)) (http.Handler, *remux.Hu
 			Totals:   hub.Totals,
 			Refusals: func() map[string]uint64 { return map[string]uint64{"busy": 3, "bad-name": 1} },
 			Viewers: map[string]func() ViewerCounts{
-				"flv":  func() ViewerCounts { return ViewerCounts{Viewers: 7, BytesSent: 1 << 40, Jumps: 2, SlowClosed: 1} },
+				"flv": func() ViewerCounts {
+					return ViewerCounts{Viewers: 7, BytesSent: 1 << 40, Jumps: 2, Behind: 1, Stalled: 3}
+				},
 				"rtmp": func() ViewerCounts { return ViewerCounts{Viewers: 1, BytesSent: 99} },
 			},
 			Segments: func() SegmentCounts {

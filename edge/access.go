@@ -65,27 +65,28 @@ func (p *path) protocol() string {
 // lasts reports whether the answer goes on for as long as the stream does.
 func (p *path) lasts() bool { return p.protocol() != "hls" }
 
-// admit asks whether a request may be answered. It returns the request to answer, and what is to be called
-// afterwards; or nil, when it has been refused.
-func (e *Handler) admit(w http.ResponseWriter, r *http.Request, p *path) (*http.Request, func()) {
+// admit asks whether a request may be answered; otherwise it has been refused. The permit of a viewer that stays ends
+// when the permission does, and leave is to be called when the viewer has gone.
+func (e *Handler) admit(w http.ResponseWriter, r *http.Request, p *path) (permit context.Context, leave func(), ok bool) {
 	v := e.Access.MayWatch(r, Ask{
 		Name: p.name, Protocol: p.protocol(), Token: p.token, Segment: p.kind == file && strings.HasSuffix(p.file, ".ts"),
 	})
 	if v.Status != 0 {
 		refuse(w, &v)
-		return nil, nil
+		return nil, nil, false
 	}
 	if v.Enter == nil || !p.lasts() || r.Method == http.MethodHead {
-		return r, func() {}
+		return context.Background(), func() {}, true
 	}
-	ctx, cancel := context.WithCancel(r.Context())
-	leave, refusal := v.Enter(cancel)
+	// Not the request's context, which ends when the handler returns: a viewer may stay longer.
+	permit, cancel := context.WithCancel(context.Background())
+	left, refusal := v.Enter(cancel)
 	if refusal != nil {
 		cancel()
 		refuse(w, refusal)
-		return nil, nil
+		return nil, nil, false
 	}
-	return r.WithContext(ctx), func() { leave(); cancel() }
+	return permit, func() { left(); cancel() }, true
 }
 
 // refuse answers with a refusal, which no cache may keep: it is about one viewer.

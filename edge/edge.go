@@ -13,6 +13,7 @@
 package edge
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -32,7 +33,9 @@ type HLS interface {
 
 // FLV answers GET and HEAD for /APP/NAME.flv.
 type FLV interface {
-	Serve(w http.ResponseWriter, r *http.Request, name remux.StreamName)
+	// Serve may return while the viewer stays. It calls leave, once, when that has gone, and
+	// ends it when permit ends.
+	Serve(w http.ResponseWriter, r *http.Request, name remux.StreamName, permit context.Context, leave func())
 }
 
 // Handler routes the public addresses. An output that is nil does not exist.
@@ -82,13 +85,13 @@ func (e *Handler) get(w http.ResponseWriter, r *http.Request) {
 		token, rest = cutToken(rest)
 	}
 	p, ok := parsePath(rest)
+	permit, leave := context.Background(), func() {}
 	if ok && e.Access != nil {
 		p.token = token
-		var done func()
-		if r, done = e.admit(w, r, &p); r == nil {
+		var admitted bool
+		if permit, leave, admitted = e.admit(w, r, &p); !admitted {
 			return
 		}
-		defer done()
 	}
 	switch {
 	case ok && p.kind == index && e.HLS != nil:
@@ -98,7 +101,7 @@ func (e *Handler) get(w http.ResponseWriter, r *http.Request) {
 	case ok && p.kind == file && e.HLS != nil:
 		e.HLS.ServeFile(w, r, p.name, p.incarnation, p.file)
 	case ok && p.kind == flv && e.FLV != nil:
-		e.FLV.Serve(w, r, p.name)
+		e.FLV.Serve(w, r, p.name, permit, leave)
 	default:
 		plain(w, http.StatusNotFound, "not found: try /APP/NAME/index.m3u8 or /APP/NAME.flv")
 	}

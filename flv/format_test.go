@@ -58,14 +58,14 @@ func drain(t *testing.T, at *bytelog.Position) []tag {
 	t.Helper()
 	var bare []byte
 	for b := at.Next(); b != nil; b = at.Next() {
-		bare = appendTags(bare, b)
+		bare = append(bare, b...)
 		at.Skip(len(b))
 	}
 	return parseTags(t, bare)
 }
 
 func TestWhoJoinsBeginsAtTheNewestKeyframeWithTheConfigurations(t *testing.T) {
-	l := bytelog.New(chunked{}, bytelog.Options{})
+	l := bytelog.New(format{}, bytelog.Options{})
 	l.Begin(remux.Tracks{Video: true, Audio: true})
 	l.Write(config(remux.VideoConfig, 1))
 	l.Write(config(remux.AudioConfig, 1))
@@ -86,7 +86,7 @@ func TestWhoJoinsBeginsAtTheNewestKeyframeWithTheConfigurations(t *testing.T) {
 }
 
 func TestAnUnchangedConfigurationIsNotResent(t *testing.T) {
-	l := bytelog.New(chunked{}, bytelog.Options{})
+	l := bytelog.New(format{}, bytelog.Options{})
 	l.Begin(remux.Tracks{Video: true})
 	_, at, _ := l.Join(nil, 0)
 	l.Write(config(remux.VideoConfig, 1))
@@ -107,7 +107,7 @@ func TestAnUnchangedConfigurationIsNotResent(t *testing.T) {
 }
 
 func TestAReaderCrossesSlabsAndLargeTags(t *testing.T) {
-	l := bytelog.New(chunked{}, bytelog.Options{})
+	l := bytelog.New(format{}, bytelog.Options{})
 	l.Begin(remux.Tracks{Video: true})
 	_, at, _ := l.Join(nil, 0)
 	sizes := []int{0, 1, (128 << 10) - 100, (128 << 10), 3 * (128 << 10), 50_000, 50_000, 50_000, 7}
@@ -129,7 +129,7 @@ func TestAReaderCrossesSlabsAndLargeTags(t *testing.T) {
 }
 
 func TestADroppedTrackIsInNeitherHeaderNorTags(t *testing.T) {
-	l := bytelog.New(chunked{}, bytelog.Options{NoVideo: true})
+	l := bytelog.New(format{}, bytelog.Options{NoVideo: true})
 	l.Begin(remux.Tracks{Video: true, Audio: true})
 	_, at, _ := l.Join(nil, 0)
 	l.Write(config(remux.VideoConfig, 1))
@@ -148,7 +148,7 @@ func TestADroppedTrackIsInNeitherHeaderNorTags(t *testing.T) {
 }
 
 func TestTheExtendedTimestampByteIsWritten(t *testing.T) {
-	l := bytelog.New(chunked{}, bytelog.Options{})
+	l := bytelog.New(format{}, bytelog.Options{})
 	l.Begin(remux.Tracks{Video: true})
 	_, at, _ := l.Join(nil, 0)
 	l.Write(frame(1<<24+7, true, 1))

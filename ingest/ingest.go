@@ -223,6 +223,7 @@ func (s *Server) Close(ctx context.Context) {
 	s.Drain()
 	defer context.AfterFunc(ctx, s.cut)()
 	s.sessions.Wait()
+	s.logs.Wait()
 	s.cancel()
 }
 

@@ -5,6 +5,8 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"github.com/headwater-live/headwater/remux/bytelog"
 )
 
 // restTime is how long a publisher's connection rests between two reads while nobody watches the
@@ -19,6 +21,7 @@ type pacedConn struct {
 	net.Conn
 	resting func() bool
 	rest    time.Duration
+	steps   *bytelog.Conn
 	// emptied: the last read got less than it had room for. Closing reads as well, so that a
 	// refusal arrives, and not on the session's goroutine.
 	emptied atomic.Bool
@@ -64,6 +67,14 @@ func (c *pacedConn) Read(p []byte) (int, error) {
 func (c *pacedConn) Close() error {
 	c.closed.Store(true)
 	return c.Conn.Close()
+}
+
+// CanStep implements rtmp.Stepper.
+func (c *pacedConn) CanStep() bool { return c.steps.Sweepable() }
+
+// WriteStep implements rtmp.Stepper.
+func (c *pacedConn) WriteStep(b []byte, wait bool) (n int, err error) {
+	return c.steps.WriteStep(b, wait)
 }
 
 // CloseWrite ends our direction, where the connection can do that.

@@ -41,7 +41,7 @@ func (se *session) play(r *rtmp.PlayRequest) error {
 	ctx, cancel := context.WithCancel(se.server.ctx)
 	p := &player{cancel: cancel, leave: adm.leave}
 	se.players[r.StreamID] = p
-	p.done.Go(func() { se.send(ctx, r.StreamID, name) })
+	p.done.Go(func() { se.send(ctx, p, r.StreamID, name) })
 	if adm.ended != nil {
 		p.done.Go(func() { se.watchPermission(ctx, r.StreamID, adm.ended) })
 	}
@@ -59,8 +59,8 @@ func (se *session) watchPermission(ctx context.Context, id uint32, ended <-chan 
 	}
 }
 
-// send plays a stream to the peer until either side ends.
-func (se *session) send(ctx context.Context, id uint32, name remux.StreamName) {
+// send waits for a stream and begins to play it to the peer, until either side ends.
+func (se *session) send(ctx context.Context, p *player, id uint32, name remux.StreamName) {
 	s := se.server
 	format := playFormat{streamID: id, chunkSize: se.conn.ChunkSize()}
 	found := s.logs.Find(ctx, s.config.Hub, name, format, s.config.Wait)
@@ -72,26 +72,89 @@ func (se *session) send(ctx context.Context, id uint32, name remux.StreamName) {
 		_ = se.conn.Close() // so that reading ends too
 		return
 	}
-	defer found.Leave()
-	defer found.Stream.AddViewer()()
-	v := bytelog.Viewer{
+	out := &playOutput{conn: se.conn, turn: &se.turn}
+	v := &bytelog.Viewer{
 		Log:        found.Log,
 		From:       found.From,
 		MaxBacklog: int64(s.config.MaxBacklog),
 		Metrics:    &s.metrics,
-		Prologue:   se.conn.WriteChunks,
-		Units:      se.conn.WriteChunks,
+		Output:     out,
 	}
-	if err := v.Run(ctx); err != nil {
+	remove := found.Stream.AddViewer()
+	forget := context.AfterFunc(ctx, v.Stop)
+	p.done.Add(1)
+	v.Start(func(err error) {
+		defer p.done.Done()
+		out.pass()
+		forget()
+		remove()
+		found.Leave()
+		se.played(id, name, err)
+	})
+}
+
+// played ends a playback that got to the stream's end, or else its connection.
+func (se *session) played(id uint32, name remux.StreamName, err error) {
+	if err != nil {
 		se.log.Debug("player left", "stream", string(name), "error", err)
 		_ = se.conn.Close() // so that reading ends too
 		return
 	}
 	_ = se.conn.EndPlay(id, "the stream has ended") // a player that has gone need not know
-	if s.stopping() {
+	if se.server.stopping() {
 		_ = se.conn.Close()
 	}
 }
+
+// playOutput writes whole messages in chunks. It is a bytelog.Output.
+type playOutput struct {
+	conn *rtmp.ServerConn
+	left []byte
+	// turn is held from the first byte of left to the last: a connection may play several
+	// streams.
+	turn *sync.Mutex
+	held bool
+}
+
+// Begin implements bytelog.Output.
+func (o *playOutput) Begin(b []byte, _ bool) { o.left = b }
+
+// Step implements bytelog.Output.
+func (o *playOutput) Step(wait bool) (n int, done bool, err error) {
+	if !o.take(wait) {
+		return 0, false, nil
+	}
+	n, err = o.conn.WriteSome(o.left, wait)
+	if o.left = o.left[n:]; len(o.left) == 0 {
+		o.left = nil
+		o.pass()
+	}
+	return n, err == nil && o.left == nil, err
+}
+
+// take begins the output's turn; it returns false if that would take waiting.
+func (o *playOutput) take(wait bool) bool {
+	switch {
+	case o.held:
+	case wait:
+		o.turn.Lock()
+		o.held = true
+	default:
+		o.held = o.turn.TryLock()
+	}
+	return o.held
+}
+
+// pass ends the output's turn.
+func (o *playOutput) pass() {
+	if o.held {
+		o.held = false
+		o.turn.Unlock()
+	}
+}
+
+// Sweepable implements bytelog.Output.
+func (o *playOutput) Sweepable() bool { return o.conn.CanStep() }
 
 // endPlayer ends a playback and waits for its goroutine.
 func (se *session) endPlayer(id uint32) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/headwater-live/headwater/ingest/rtmp"
 	"github.com/headwater-live/headwater/remux"
+	"github.com/headwater-live/headwater/remux/bytelog"
 	"github.com/headwater-live/headwater/remux/flvtag"
 )
 
@@ -25,6 +26,7 @@ type session struct {
 	// publications and players are those in progress, by message stream.
 	publications map[uint32]*publication
 	players      map[uint32]*player
+	turn         sync.Mutex // see playOutput
 }
 
 // publication is a session's turn on a stream.
@@ -47,7 +49,7 @@ func (s *Server) serve(nc net.Conn, entry *connection) {
 		publications: make(map[uint32]*publication),
 		players:      make(map[uint32]*player),
 	}
-	se.wire = &pacedConn{Conn: nc, resting: se.unwatched, rest: s.rest}
+	se.wire = &pacedConn{Conn: nc, steps: bytelog.NewConn(nc), resting: se.unwatched, rest: s.rest}
 	se.wire.limit(s.config.MaxBeforeAuth)
 	se.conn = rtmp.NewServerConn(se.wire, s.rtmpConfig())
 	defer func() { _ = se.conn.Close() }()

@@ -37,7 +37,10 @@ var rooms = map[string][]string{
 
 	"hls":      {"hls/m3u8", "remux/..."},
 	"hls/m3u8": {},
-	"flv":      {"remux/...", "github.com/coder/websocket"},
+	"flv":      {"live", "remux/..."},
+
+	"live":           {"live/websocket", "remux/..."},
+	"live/websocket": {},
 
 	"load": {"ingest/rtmp", "remux/flvtag", "remux/h264", "golang.org/x/sys/unix"},
 

@@ -34,7 +34,8 @@ func viewers(m *bytelog.Metrics) func() admin.ViewerCounts {
 			Viewers:    m.Viewers.Load(),
 			BytesSent:  m.BytesSent.Load(),
 			Jumps:      m.Jumps.Load(),
-			SlowClosed: m.SlowClosed.Load(),
+			Behind:     m.Behind.Load(),
+			Stalled:    m.Stalled.Load(),
 		}
 	}
 }

@@ -186,6 +186,15 @@ func (c *ServerConn) WriteMedia(streamID uint32, kind uint8, timestamp uint32, p
 // ChunkSize: whole messages, any number of them. b is only read.
 func (c *ServerConn) WriteChunks(b []byte) error { return c.writeChunks(b) }
 
+// WriteSome writes some of what WriteChunks would write whole. The rest must be given to it
+// again before anything else: nothing is sent in between. With wait it waits for the peer, but
+// may return 0 after a second or so; without, which needs CanStep, it never waits. It is called
+// by one goroutine at a time.
+func (c *ServerConn) WriteSome(b []byte, wait bool) (n int, err error) { return c.writeSome(b, wait) }
+
+// CanStep reports whether WriteSome can do without waiting: the connection must be a Stepper.
+func (c *ServerConn) CanStep() bool { return c.steps != nil }
+
 // SendStatus tells the peer something about a stream in an onStatus message, with
 // one of the Code constants. The level is "error" if the code says so.
 func (c *ServerConn) SendStatus(streamID uint32, code, description string) error {

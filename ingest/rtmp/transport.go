@@ -32,10 +32,25 @@ type transport struct {
 	writeTimeout time.Duration
 	writeUntil   time.Time   // the write deadline in force
 	pending      atomic.Bool // out is not empty
+	steps        Stepper     // nil if nc is none
+	halfway      bool        // WriteSome has begun what it has not ended
+}
+
+// Stepper is a connection that can be written to without waiting.
+type Stepper interface {
+	net.Conn
+	// CanStep reports whether WriteStep works.
+	CanStep() bool
+	// WriteStep writes what the connection takes of b. With wait it waits until that is
+	// something, for about a second, and then returns 0. It leaves no write deadline.
+	WriteStep(b []byte, wait bool) (n int, err error)
 }
 
 func newTransport(nc net.Conn, writeTimeout time.Duration) *transport {
 	t := &transport{nc: nc, window: DefaultWindowAckSize, writeTimeout: writeTimeout}
+	if steps, ok := nc.(Stepper); ok && steps.CanStep() {
+		t.steps = steps
+	}
 	t.chunks = newChunkReader(readerFunc(t.read), &t.stats)
 	return t
 }
@@ -117,7 +132,11 @@ func (t *transport) send(b []byte) {
 	defer t.writeMu.Unlock()
 	t.out = append(t.out, b...)
 	t.pending.Store(true)
-	if len(t.out) > maxPending {
+	switch {
+	case len(t.out) <= maxPending:
+	case t.halfway && t.writeErr == nil:
+		t.writeErr = fault(ReasonWriteTimeout, "write", "the peer asks and does not read")
+	default:
 		_ = t.flushLocked() // kept in writeErr
 	}
 }
@@ -130,6 +149,9 @@ func (t *transport) flush() error {
 }
 
 func (t *transport) flushLocked() error {
+	if t.halfway {
+		return t.writeErr // after that
+	}
 	t.pending.Store(false)
 	b := t.out
 	if t.out = t.out[:0]; cap(t.out) > keepWriteBuffer {
@@ -188,6 +210,57 @@ func (t *transport) writeChunks(b []byte) error {
 	return t.writeLocked(b)
 }
 
+// maxStep is how much writeSome writes at once where it cannot see how far it has got.
+const maxStep = 16 << 10
+
+// writeSome writes some of b, which is whole messages in chunks or the rest of such as it left it
+// before. Without wait, which needs a Stepper, it writes what can be written at once; otherwise it
+// may return 0 after a while.
+func (t *transport) writeSome(b []byte, wait bool) (n int, err error) {
+	if wait {
+		t.writeMu.Lock()
+	} else if !t.writeMu.TryLock() {
+		return 0, nil
+	}
+	defer t.writeMu.Unlock()
+	if t.pending.Load() && !t.halfway {
+		if !wait {
+			return 0, nil
+		}
+		_ = t.flushLocked() // kept in writeErr
+	}
+	switch {
+	case t.writeErr != nil:
+		return 0, t.writeErr
+	case t.closed.Load():
+		return 0, net.ErrClosed
+	case t.steps == nil:
+		n = min(len(b), maxStep)
+		err = t.writeLocked(b[:n])
+	default:
+		n, err = t.step(b, wait)
+	}
+	t.halfway = n < len(b)
+	return n, err
+}
+
+// step writes what the connection takes.
+func (t *transport) step(b []byte, wait bool) (n int, err error) {
+	if !t.writeUntil.IsZero() {
+		t.writeUntil = time.Time{}
+		if err := t.nc.SetWriteDeadline(t.writeUntil); err != nil {
+			return 0, wrapRead("write", err)
+		}
+	}
+	n, err = t.steps.WriteStep(b, wait)
+	t.stats.bytesOut.Add(uint64(n))
+	if err != nil {
+		t.writeErr = wrapRead("write", err)
+		err = t.writeErr
+	}
+	return n, err
+}
+
 const (
 	// closeFlush is how long closing waits for what is still to be written,
 	closeFlush = time.Second
@@ -208,6 +281,7 @@ func (t *transport) close(last []byte, linger bool) error {
 	// Also wakes a writer that waits for the peer, and so frees the lock.
 	_ = t.nc.SetWriteDeadline(time.Now().Add(closeFlush))
 	t.writeMu.Lock()
+	_ = t.nc.SetWriteDeadline(time.Now().Add(closeFlush)) // that writer may have lifted it
 	t.out = append(t.out, last...)
 	_ = t.flushLocked() // the connection ends anyway
 	t.writeMu.Unlock()

@@ -42,6 +42,11 @@ type Log struct {
 	wake    chan struct{}
 	pending *time.Timer
 	due     bool // pending runs
+	// sweepers write to who has caught up, and running counts them. announced is the end as
+	// they have been told of it.
+	sweepers  []*sweeper
+	running   *sync.WaitGroup
+	announced int64
 
 	// viewers is guarded by the mutex of Logs.
 	viewers int
@@ -60,6 +65,7 @@ func New(format Format, options Options) *Log {
 		tail:    first,
 		joinAt:  Position{slab: first},
 		wake:    make(chan struct{}),
+		running: new(sync.WaitGroup),
 	}
 }
 
@@ -205,6 +211,8 @@ func (l *Log) wakeLocked() {
 	l.due = false
 	close(l.wake)
 	l.wake = make(chan struct{})
+	l.announced = l.endLocked().Offset()
+	l.callSweepersLocked()
 }
 
 // State is what a viewer must know to go on.
@@ -224,6 +232,13 @@ func (l *Log) State() State {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return State{Begun: l.begun, Closed: l.closed, Changed: l.wake, End: l.endLocked().Offset()}
+}
+
+// ends returns the offsets of the log's end and of where a viewer that fell behind continues.
+func (l *Log) ends() (end, join int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.endLocked().Offset(), l.joinAt.Offset()
 }
 
 // beforeBegin returns the log's beginning if nothing has begun yet.

@@ -12,6 +12,8 @@ type Logs[K comparable] struct {
 	// Make makes the log for a key.
 	Make func(K) *Log
 
+	running sync.WaitGroup // sweepers
+
 	mu   sync.Mutex
 	logs map[*remux.Stream]map[K]*Log
 }
@@ -24,6 +26,7 @@ func (s *Logs[K]) Watch(stream *remux.Stream, key K) (l *Log, leave func()) {
 	l = s.logs[stream][key]
 	if l == nil {
 		l = s.Make(key)
+		l.running = &s.running
 		if !stream.Attach(l) {
 			return nil, nil
 		}
@@ -52,3 +55,6 @@ func (s *Logs[K]) leave(stream *remux.Stream, key K, l *Log) {
 		delete(s.logs, stream)
 	}
 }
+
+// Wait waits until nothing runs for any viewer. All of them must have ended.
+func (s *Logs[K]) Wait() { s.running.Wait() }

@@ -3,21 +3,26 @@ package bytelog
 import (
 	"context"
 	"errors"
-	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
 const (
-	// StallTimeout is how long a write to a viewer may make no progress.
-	StallTimeout = 10 * time.Second
 	// maxJumps in jumpWindow are as often as a viewer may fall behind.
 	maxJumps   = 5
 	jumpWindow = time.Minute
 )
 
-// ErrTooSlow reports a viewer that fell behind again and again.
-var ErrTooSlow = errors.New("the viewer is too slow for the stream")
+// Why a viewer ended that was well until then.
+var (
+	// ErrTooSlow reports a viewer that fell behind again and again.
+	ErrTooSlow = errors.New("the viewer is too slow for the stream")
+	// ErrStalled reports a viewer that took nothing for StallTimeout.
+	ErrStalled = errors.New("the viewer has taken nothing for some time")
+	// ErrStopped reports a viewer that was stopped.
+	ErrStopped = errors.New("the viewer was stopped")
+)
 
 // Metrics count what happened to viewers.
 type Metrics struct {
@@ -25,12 +30,27 @@ type Metrics struct {
 	BytesSent atomic.Uint64
 	// Jumps counts viewers that fell behind and continued at a keyframe.
 	Jumps atomic.Uint64
-	// SlowClosed counts viewers closed for falling behind again and again, or for taking
-	// nothing.
-	SlowClosed atomic.Uint64
+	// Behind counts viewers closed for falling behind again and again, Stalled those closed
+	// for taking nothing.
+	Behind, Stalled atomic.Uint64
+}
+
+// Output writes to one client, in steps. A Conn does most of what it takes.
+type Output interface {
+	// Begin takes units of the log, or what Format.Join rendered, to be written. All before
+	// has been written. The bytes stay as they are.
+	Begin(b []byte, prologue bool)
+	// Step writes some of that. If it may wait for the peer it does, for no longer than
+	// StallTimeout. It returns how many bytes were taken, and whether nothing is left.
+	Step(wait bool) (n int, done bool, err error)
+	// Sweepable reports whether Step can do without waiting.
+	Sweepable() bool
 }
 
 // Viewer sends a log to one client.
+//
+// A viewer that has something to catch up with, or to wait for, has a goroutine: it chases the
+// log's end. One that has caught up is swept, together with others of its log, and has none.
 type Viewer struct {
 	Log *Log
 	// From is where a viewer begins that waited for the stream; nil is the newest keyframe.
@@ -39,117 +59,189 @@ type Viewer struct {
 	// newest keyframe.
 	MaxBacklog int64
 	Metrics    *Metrics
-	// Prologue writes what Format.Join rendered, Units whole units of the log. A write that
-	// makes no progress for StallTimeout must fail.
-	Prologue, Units func([]byte) error
+	Output     Output
 
-	configs uint64
-	jumps   []time.Time
+	// All below is of the goroutine that chases, or else of the sweeper.
+	at Position
+	// lost: the viewer is so far behind that it has let go of its position.
+	lost     bool
+	configs  uint64
+	jumps    []time.Time
+	progress time.Time // when the peer last took something, while it is waited for
+	err      error     // of the sweeper
+	done     func(error)
+
+	stopOnce sync.Once
+	stopping sync.Once
+	stopped  chan struct{} // see stop
 }
 
-// Run sends the log until it ends (nil), the context ends, or a write fails.
-func (v *Viewer) Run(ctx context.Context) error {
+// Start sends the log until it ends (nil), Stop is called, or a write fails, and then calls
+// done, once, on a goroutine of its own.
+func (v *Viewer) Start(done func(error)) {
+	v.done = done
 	v.Metrics.Viewers.Add(1)
-	defer v.Metrics.Viewers.Add(-1)
-	err := v.run(ctx)
-	if errors.Is(err, ErrTooSlow) || isTimeout(err) {
-		v.Metrics.SlowClosed.Add(1)
-	}
-	return err
+	go v.begin()
 }
 
-func (v *Viewer) run(ctx context.Context) error {
-	at, err := v.begin()
-	if err != nil {
-		return err
+// Run does the same in the caller's goroutine, until the context ends.
+func (v *Viewer) Run(ctx context.Context) error {
+	ended := make(chan error, 1)
+	v.Start(func(err error) { ended <- err })
+	defer context.AfterFunc(ctx, v.Stop)()
+	return <-ended
+}
+
+// Stop ends the viewer soon, unless it is in the middle of a write: closing the connection
+// ends that. It may be called at any time, and again.
+func (v *Viewer) Stop() {
+	v.stopping.Do(func() {
+		close(v.stop())
+		v.Log.callSweepers()
+	})
+}
+
+// stop returns the channel that is closed when the viewer shall end.
+func (v *Viewer) stop() chan struct{} {
+	v.stopOnce.Do(func() { v.stopped = make(chan struct{}) })
+	return v.stopped
+}
+
+func (v *Viewer) isStopped() bool {
+	select {
+	case <-v.stop():
+		return true
+	default:
+		return false
 	}
+}
+
+// begin sends what comes first.
+func (v *Viewer) begin() {
+	var prologue []byte
+	if v.From != nil {
+		v.at, v.configs = *v.From, 1 // as of a log without any
+		v.From = nil
+		prologue = v.Log.start(nil)
+	} else {
+		prologue, v.at, v.configs = v.Log.Join(nil, 0)
+	}
+	v.Output.Begin(prologue, true)
+	v.chase()
+}
+
+// chase writes until the viewer has caught up and is swept, or has ended.
+func (v *Viewer) chase() {
+	swept, err := v.pursue()
+	if swept {
+		v.Log.sweep(v)
+		return
+	}
+	switch {
+	case errors.Is(err, ErrTooSlow):
+		v.Metrics.Behind.Add(1)
+	case errors.Is(err, ErrStalled) || isTimeout(err):
+		v.Metrics.Stalled.Add(1)
+	}
+	v.at = Position{}
+	v.Metrics.Viewers.Add(-1)
+	v.done(err)
+}
+
+func (v *Viewer) pursue() (swept bool, err error) {
 	for {
+		if err := v.flush(); err != nil {
+			return false, err
+		}
+		if v.isStopped() {
+			return false, ErrStopped
+		}
 		state := v.Log.State()
-		if state.End-at.Offset() > v.MaxBacklog {
-			if err := v.jump(&at); err != nil {
-				return err
+		if v.lost || state.End-v.at.Offset() > v.MaxBacklog {
+			jumped, err := v.jump()
+			if err != nil {
+				return false, err
+			}
+			if jumped {
+				continue
 			}
 		}
-		if units := at.Next(); units != nil {
-			if err := v.Units(units); err != nil {
-				return err
-			}
-			at.Skip(len(units))
-			v.Metrics.BytesSent.Add(uint64(len(units)))
+		if units := v.at.Next(); units != nil {
+			v.Output.Begin(units, false)
+			v.at.Skip(len(units))
 			continue
 		}
 		if state.Closed {
-			return nil
+			return false, nil
+		}
+		if v.Output.Sweepable() {
+			return true, nil
 		}
 		select {
 		case <-state.Changed:
-		case <-ctx.Done():
-			return ctx.Err()
+		case <-v.stop():
 		}
 	}
 }
 
-// begin sends what comes first and returns the position that follows.
-func (v *Viewer) begin() (Position, error) {
-	if v.From != nil {
-		v.configs = 1 // as of a log without any
-		return *v.From, v.prologue(v.Log.start(nil))
+// flush writes what the output has begun.
+func (v *Viewer) flush() error {
+	if v.err != nil {
+		return v.err
 	}
-	prologue, at, configs := v.Log.Join(nil, 0)
-	v.configs = configs
-	return at, v.prologue(prologue)
+	v.progress = time.Now()
+	for {
+		n, done, err := v.Output.Step(true)
+		v.Metrics.BytesSent.Add(uint64(n))
+		if done || err != nil {
+			return err
+		}
+		now := time.Now()
+		if n > 0 {
+			v.progress = now
+		} else if now.Sub(v.progress) >= StallTimeout {
+			return ErrStalled
+		}
+		if v.isStopped() {
+			return ErrStopped
+		}
+		v.letGo()
+	}
 }
 
-func (v *Viewer) prologue(b []byte) error {
-	if len(b) == 0 {
-		return nil
+// letGo releases the memory between the viewer and where it will continue, once that is
+// certain: however slowly a peer reads, it holds back no more than MaxBacklog.
+func (v *Viewer) letGo() {
+	if v.lost {
+		return
 	}
-	return v.Prologue(b)
+	if end, join := v.Log.ends(); end-v.at.Offset() > v.MaxBacklog && join > v.at.Offset() {
+		v.at, v.lost = Position{}, true
+	}
 }
 
 // jump moves a viewer that is too far behind to the newest keyframe, unless it has fallen
-// behind too often.
-func (v *Viewer) jump(at *Position) error {
+// behind too often. It reports whether there was anywhere to go.
+func (v *Viewer) jump() (bool, error) {
 	prologue, to, configs := v.Log.Join(nil, v.configs)
-	if to.Offset() <= at.Offset() {
-		return nil // the GOP itself is larger than the limit: there is nowhere to go
+	if !v.lost && to.Offset() <= v.at.Offset() {
+		return false, nil // the GOP itself is larger than the limit
 	}
 	now := time.Now()
 	for len(v.jumps) > 0 && now.Sub(v.jumps[0]) > jumpWindow {
 		v.jumps = v.jumps[1:]
 	}
 	if len(v.jumps) >= maxJumps {
-		return ErrTooSlow
+		return false, ErrTooSlow
 	}
 	v.jumps = append(v.jumps, now)
 	v.Metrics.Jumps.Add(1)
-	*at, v.configs = to, configs
-	return v.prologue(prologue)
+	v.at, v.lost, v.configs = to, false, configs
+	v.Output.Begin(prologue, true)
+	return true, nil
 }
 
 func isTimeout(err error) bool {
-	var ne net.Error
-	return errors.As(err, &ne) && ne.Timeout()
-}
-
-// Conn writes to a connection with a deadline that is renewed only now and then: setting it at
-// every write would cost more than some writes.
-type Conn struct {
-	net.Conn
-	deadline time.Time
-}
-
-// renewDeadline is how old a write deadline may get.
-const renewDeadline = 1 * time.Second
-
-// Send writes b whole, or fails after StallTimeout.
-func (c *Conn) Send(b []byte) error {
-	if now := time.Now(); c.deadline.Sub(now) < StallTimeout {
-		c.deadline = now.Add(StallTimeout + renewDeadline)
-		if err := c.SetWriteDeadline(c.deadline); err != nil {
-			return err
-		}
-	}
-	_, err := c.Write(b)
-	return err
+	var timeout interface{ Timeout() bool }
+	return errors.As(err, &timeout) && timeout.Timeout()
 }

@@ -1,0 +1,176 @@
+package live
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/headwater-live/headwater/live/websocket"
+	"github.com/headwater-live/headwater/remux"
+	"github.com/headwater-live/headwater/remux/bytelog"
+)
+
+// Config configures a Server.
+type Config struct {
+	Hub bytelog.Hub
+	// Format makes the format of a log with those tracks that viewers want.
+	Format func(wanted remux.Tracks) bytelog.Format
+	// ContentType is the container's.
+	ContentType string
+	// WebSocket says that viewers may ask for one.
+	WebSocket bool
+	// Latency is the longest time a packet waits for others before viewers are written to; 0
+	// is at once.
+	Latency time.Duration
+	// Wait is how long a viewer may wait for a publisher; 0 is not at all.
+	Wait time.Duration
+	// MaxBacklog is how many bytes a viewer may be behind before it continues at the newest
+	// keyframe (8 MiB).
+	MaxBacklog int
+	Logger     *slog.Logger
+}
+
+// Server serves streams in one container.
+type Server struct {
+	config  Config
+	metrics bytelog.Metrics
+	logs    bytelog.Logs[key]
+	ctx     context.Context // ends waiting and writing when the server must stop now
+	cancel  context.CancelFunc
+	viewers sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool
+}
+
+// key says what a log holds.
+type key struct{ noAudio, noVideo, chunked bool }
+
+// NewServer returns a server without viewers.
+func NewServer(config Config) *Server {
+	if config.MaxBacklog <= 0 {
+		config.MaxBacklog = 8 << 20
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{config: config}
+	s.logs.Make = func(k key) *bytelog.Log {
+		format := config.Format(remux.Tracks{Audio: !k.noAudio, Video: !k.noVideo})
+		if k.chunked {
+			format = chunked{format}
+		}
+		return bytelog.New(format, bytelog.Options{Latency: config.Latency, NoAudio: k.noAudio, NoVideo: k.noVideo})
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
+}
+
+// Metrics returns the counters of all viewers.
+func (s *Server) Metrics() *bytelog.Metrics { return &s.metrics }
+
+// Close waits until the viewers have been sent what is left, and cuts them off when ctx ends.
+// The hub must have been closed before, or the viewers stay.
+func (s *Server) Close(ctx context.Context) {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	defer context.AfterFunc(ctx, s.cancel)()
+	s.viewers.Wait()
+	s.logs.Wait()
+	s.cancel()
+}
+
+// enter counts a viewer in; it returns false when the server is stopping.
+func (s *Server) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.viewers.Add(1)
+	return true
+}
+
+// Serve answers a request for a stream: it plays it until either side ends. A viewer that comes
+// before the publisher waits. It may return while the viewer stays, whose end is when leave is
+// called, once; the viewer ends when permit does. CORS headers are the caller's.
+func (s *Server) Serve(w http.ResponseWriter, r *http.Request, name remux.StreamName, permit context.Context, leave func()) {
+	setHeaders(w.Header(), s.config.ContentType)
+	if r.Method == http.MethodHead {
+		s.serveHead(w, name)
+		leave()
+		return
+	}
+	upgrade := s.config.WebSocket && websocket.Requested(r)
+	if upgrade {
+		if status, err := websocket.Accept(w.Header(), r); err != nil {
+			unavailable(w, status, err.Error())
+			leave()
+			return
+		}
+	}
+	if !s.enter() {
+		unavailable(w, http.StatusServiceUnavailable, "the server is stopping")
+		leave()
+		return
+	}
+	v := &viewing{server: s, name: name, remote: r.RemoteAddr, permit: permit, leave: leave}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer v.watch(cancel)()
+	if v.found = s.find(ctx, r, name, upgrade); v.found == nil {
+		unavailable(w, http.StatusNotFound, "no such stream, or it has not begun")
+		v.left(errNotFound)
+		return
+	}
+	v.remove = v.found.Stream.AddViewer()
+	if r.ProtoMajor == 1 {
+		v.takeOver(w, r, upgrade)
+		return
+	}
+	v.left(v.viewer(newResponseOutput(w)).Run(ctx))
+}
+
+// serveHead says whether there is something to play now: HEAD does not wait.
+func (s *Server) serveHead(w http.ResponseWriter, name remux.StreamName) {
+	stream, cancel := s.config.Hub.Expect(name, func(*remux.Stream) {})
+	if stream == nil {
+		cancel()
+		unavailable(w, http.StatusNotFound, "no such stream, or it has not begun")
+		return
+	}
+	w.WriteHeader(http.StatusOK)
+}
+
+// find waits for a stream with the tracks that a request wants.
+func (s *Server) find(ctx context.Context, r *http.Request, name remux.StreamName, upgrade bool) *bytelog.Found {
+	k := requestKey(r)
+	k.chunked = !upgrade && r.ProtoMajor == 1 && r.ProtoMinor > 0
+	return s.logs.Find(ctx, s.config.Hub, name, k, s.config.Wait)
+}
+
+// requestKey reads ?audio=0 and ?video=0. Anything else changes nothing.
+func requestKey(r *http.Request) key {
+	q := r.URL.Query()
+	return key{noAudio: q.Get("audio") == "0", noVideo: q.Get("video") == "0"}
+}
+
+func setHeaders(h http.Header, contentType string) {
+	h.Set("Content-Type", contentType)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no")
+}
+
+func unavailable(w http.ResponseWriter, status int, text string) {
+	h := w.Header()
+	h.Del("Upgrade")
+	h.Del("Sec-WebSocket-Accept")
+	h.Del("Connection")
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text + "\n")) // the client has gone: nothing is left to do
+}

@@ -1,0 +1,53 @@
+package live
+
+import (
+	"context"
+	"errors"
+
+	"github.com/headwater-live/headwater/remux"
+	"github.com/headwater-live/headwater/remux/bytelog"
+)
+
+var errNotFound = errors.New("the stream did not come")
+
+// viewing is one viewer from its request to its end.
+type viewing struct {
+	server *Server
+	name   remux.StreamName
+	remote string
+	permit context.Context
+	leave  func()
+	found  *bytelog.Found // nil until the stream is there
+	remove func()         // from the stream's viewers
+}
+
+// watch has end called when the viewer must go, until the returned function is.
+func (v *viewing) watch(end func()) (forget func()) {
+	stopping := context.AfterFunc(v.server.ctx, end)
+	expired := context.AfterFunc(v.permit, end)
+	return func() {
+		stopping()
+		expired()
+	}
+}
+
+func (v *viewing) viewer(out bytelog.Output) *bytelog.Viewer {
+	return &bytelog.Viewer{
+		Log:        v.found.Log,
+		From:       v.found.From,
+		MaxBacklog: int64(v.server.config.MaxBacklog),
+		Metrics:    &v.server.metrics,
+		Output:     out,
+	}
+}
+
+// left is called when the viewer has gone.
+func (v *viewing) left(err error) {
+	v.server.config.Logger.Debug("viewer left", "stream", string(v.name), "remote", v.remote, "error", err)
+	if v.found != nil {
+		v.remove()
+		v.found.Leave()
+	}
+	v.leave()
+	v.server.viewers.Done()
+}
