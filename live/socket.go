@@ -116,12 +116,14 @@ func (o *socketOutput) listen() {
 
 // finish says goodbye, waits for the answer, and closes the connection.
 func (o *socketOutput) finish(ended bool) {
+	limit := closeTime
 	if ended {
+		limit = lastTime
 		o.say(websocket.AppendClose(nil, websocket.CloseNormal), true)
 	}
 	o.Begin(nil, false)
 	o.writing.Lock()
-	_ = o.conn.Flush(partTime) // the client has gone: nothing is left to do
+	_ = o.conn.Flush(limit) // the client has gone: nothing is left to do
 	o.writing.Unlock()
 	if ended {
 		o.awaitClose()
@@ -134,6 +136,6 @@ func (o *socketOutput) finish(ended bool) {
 func (o *socketOutput) awaitClose() {
 	select {
 	case <-o.read:
-	case <-time.After(partTime):
+	case <-time.After(closeTime):
 	}
 }

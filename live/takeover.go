@@ -11,8 +11,13 @@ import (
 	"github.com/headwater-live/headwater/remux/bytelog"
 )
 
-// partTime is how long the end of an answer may take: its last bytes, and a WebSocket's goodbye.
-const partTime = 2 * time.Second
+const (
+	// lastTime is how long a client may take over the last bytes of an answer that it has not
+	// been sent yet, as long as it takes some.
+	lastTime = 1 * time.Minute
+	// closeTime is how long a WebSocket's client may take over its goodbye.
+	closeTime = 2 * time.Second
+)
 
 // rawOutput is an output that has a connection of its own.
 type rawOutput interface {
@@ -125,7 +130,7 @@ func (o *chunkOutput) Sweepable() bool { return o.conn.Sweepable() }
 func (o *chunkOutput) finish(ended bool) {
 	if ended {
 		o.conn.Put([]byte(lastChunk))
-		_ = o.conn.Flush(bytelog.StallTimeout) // the client has gone: nothing is left to do
+		_ = o.conn.Flush(lastTime) // the client has gone: nothing is left to do
 	}
 	_ = o.conn.Close()
 }

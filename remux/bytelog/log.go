@@ -24,10 +24,12 @@ type Log struct {
 
 	mu      sync.Mutex
 	tail    *slab
-	joinAt  Position // where who joins begins
+	joinAt  Position // where who joins begins, and who fell behind continues
 	joinDTS int64
 	// joinable: joinAt is at a frame of the running publication.
 	joinable bool
+	// between: the publication has ended and no other has begun. Who joins waits at the end.
+	between bool
 	// keyed: the running publication has had a keyframe.
 	keyed  bool
 	begun  bool
@@ -77,7 +79,7 @@ func (l *Log) Begin(tracks remux.Tracks) {
 		Audio: tracks.Audio && !l.options.NoAudio,
 		Video: tracks.Video && !l.options.NoVideo,
 	}
-	l.begun, l.joinable, l.keyed = true, false, false
+	l.begun, l.joinable, l.keyed, l.between = true, false, false, false
 	l.joinAt = l.endLocked()
 	if len(l.states.All()) > 0 {
 		l.states.Reset()
@@ -168,7 +170,7 @@ func (l *Log) append(pkt *remux.Packet) {
 func (l *Log) End() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.joinAt = l.endLocked()
+	l.between = true
 	l.wakeLocked()
 }
 
@@ -273,5 +275,9 @@ func (l *Log) Join(dst []byte, known uint64) (prologue []byte, at Position, conf
 		}
 		j.Configs = append(j.Configs, l.states.All()...)
 	}
-	return l.format.Join(dst, j), l.joinAt, configs
+	at = l.joinAt
+	if j.First && l.between {
+		at = l.endLocked()
+	}
+	return l.format.Join(dst, j), at, configs
 }

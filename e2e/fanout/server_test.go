@@ -1,0 +1,112 @@
+package fanout
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// server is a headwater process.
+type server struct {
+	pid               int
+	rtmp, http, admin string // host and port
+}
+
+// start builds headwater, without the race detector, and starts it.
+func start(b *testing.B, flags ...string) server {
+	b.Helper()
+	dir := b.TempDir()
+	path := os.Getenv("E2E_BINARY")
+	if path == "" {
+		path = filepath.Join(dir, "headwater")
+		if out, err := exec.Command("go", "build", "-o", path, "../../cmd/headwater").CombinedOutput(); err != nil {
+			b.Fatalf("build headwater: %v\n%s", err, out)
+		}
+	}
+	cmd := exec.Command(path, append([]string{"serve", "--rtmp.addr=127.0.0.1:0", "--http.addr=127.0.0.1:0",
+		"--admin.addr=127.0.0.1:0", "--storage.dir=" + dir, "--log.format=json", "--hls.enabled=false",
+		"--rtmp.max_connections_per_ip=10000"}, flags...)...)
+	cmd.Dir = dir
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+	})
+	for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		var ready struct{ Msg, RTMP, HTTP, Admin string }
+		if json.Unmarshal(lines.Bytes(), &ready) == nil && ready.Msg == "ready" {
+			go func() {
+				for lines.Scan() {
+					continue
+				}
+			}()
+			return server{cmd.Process.Pid, ready.RTMP, ready.HTTP, ready.Admin}
+		}
+	}
+	b.Fatal("headwater is not ready")
+	return server{}
+}
+
+// processorTime returns what a process has used of it.
+func processorTime(b *testing.B, pid int) time.Duration {
+	b.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	// Fields 14 and 15 of proc(5), counted from the end of the name.
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
+// memory returns what a process holds resident, in bytes.
+func memory(b *testing.B, pid int) int {
+	b.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kb, _ := strconv.Atoi(strings.Fields(rest)[0])
+			return kb << 10
+		}
+	}
+	b.Fatal("no VmRSS")
+	return 0
+}
+
+// cost is what was measured of a process.
+type cost struct {
+	perGB float64 // seconds of processor
+	core  float64 // share of one core
+	bytes int64
+}
+
+// measure observes a process and its viewers for some time.
+func measure(b *testing.B, pid int, c *crowd, length time.Duration) cost {
+	b.Helper()
+	began, cpu, got := time.Now(), processorTime(b, pid), c.total()
+	time.Sleep(length)
+	cpu, got = processorTime(b, pid)-cpu, c.total()-got
+	if n := c.lost.Load(); n > 0 {
+		b.Errorf("%d viewers were cut", n)
+	}
+	return cost{cpu.Seconds() / (float64(got) / 1e9), cpu.Seconds() / time.Since(began).Seconds(), got}
+}
