@@ -31,11 +31,11 @@ func (s *server) sources() admin.Sources {
 func viewers(m *bytelog.Metrics) func() admin.ViewerCounts {
 	return func() admin.ViewerCounts {
 		return admin.ViewerCounts{
-			Viewers:    m.Viewers.Load(),
-			BytesSent:  m.BytesSent.Load(),
-			Jumps:      m.Jumps.Load(),
-			Behind:     m.Behind.Load(),
-			Stalled:    m.Stalled.Load(),
+			Viewers:   m.Viewers.Load(),
+			BytesSent: m.BytesSent.Load(),
+			Jumps:     m.Jumps.Load(),
+			Behind:    m.Behind.Load(),
+			Stalled:   m.Stalled.Load(),
 		}
 	}
 }
