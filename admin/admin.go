@@ -2,25 +2,25 @@
 // what the server is doing. It belongs on loopback, sends no CORS headers, and on any
 // other address wants a token.
 //
-//	GET    /healthz                    200 while the process runs
-//	GET    /readyz                     200 while it takes publishers, else 503; the reason for
-//	                                   either, if there is something to say
-//	GET    /api/v1/streams             all streams, and how many viewers wait for others
-//	GET    /api/v1/streams/APP/NAME    one stream
-//	DELETE /api/v1/streams/APP/NAME    ends its publication
-//	GET    /metrics                    the same in numbers, for Prometheus
-//	GET    /api/v1/server              version, uptime, refusals, storage, limits in force
+//	/healthz            200 while the process runs
+//	/readyz             200 while it takes publishers, else 503
+//	/metrics            everything in numbers, for Prometheus
+//	/api/v1/...         streams, publications, viewers, events, server and configuration;
+//	                    openapi.yaml describes them, and is served beside them
+//
+// An answer of the API carries an entity tag, a list has pages, and an error is a problem of RFC 9457.
 package admin
 
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/json"
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/headwater-live/headwater/events"
 	"github.com/headwater-live/headwater/remux"
 )
 
@@ -30,6 +30,10 @@ type Streams interface {
 	Stream(remux.StreamName) *remux.Stream
 	// Waiting returns how many viewers wait for each stream that is not there.
 	Waiting() map[remux.StreamName]int
+	// Viewers returns at most limit viewers with a higher ID than after, in their order; with a
+	// name, that stream's alone. EndViewer cuts one off.
+	Viewers(name remux.StreamName, after uint64, limit int) []remux.ViewerInfo
+	EndViewer(id uint64) bool
 }
 
 // Config configures a Handler.
@@ -38,6 +42,14 @@ type Config struct {
 	// Ready reports whether the server takes publishers, and if not, why. A server that
 	// does, but not as well as it should, may give a reason, too.
 	Ready func() (ok bool, reason string)
+	// HLS tells of a stream's HLS window; nil if HLS is off.
+	HLS func(remux.StreamName) (HLSStatus, bool)
+	// Addresses are those of the other listeners.
+	Addresses Addresses
+	// Settings are the configuration in force, secrets hidden.
+	Settings func() []Setting
+	// Events are what happens; nil is none.
+	Events *events.Bus
 	// Sources tell of the server as a whole.
 	Sources Sources
 	// PerStream gives each stream metrics of its own, up to a bound.
@@ -54,17 +66,18 @@ func NewHandler(config Config) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", h.health)
 	mux.HandleFunc("GET /readyz", h.ready)
-	mux.Handle("GET /api/v1/streams", h.authorised(h.list))
-	mux.Handle("GET /api/v1/streams/{app}/{name}", h.authorised(h.show))
 	mux.Handle("GET /metrics", h.authorised(metricsHandler(&h.config).ServeHTTP))
-	mux.Handle("GET /api/v1/server", h.authorised(h.server))
-	mux.Handle("DELETE /api/v1/streams/{app}/{name}", h.authorised(h.end))
+	for pattern, m := range h.routes() {
+		mux.Handle(pattern, h.authorised(m.dispatch))
+	}
 	return mux
 }
 
 type handler struct {
 	config Config
 	token  [sha256.Size]byte
+	// eventStreams counts the clients that follow events.
+	eventStreams atomic.Int64
 }
 
 func (h *handler) health(w http.ResponseWriter, _ *http.Request) {
@@ -94,70 +107,11 @@ func (h *handler) authorised(next http.HandlerFunc) http.Handler {
 		shown := sha256.Sum256([]byte(token))
 		if subtle.ConstantTimeCompare(shown[:], h.token[:]) != 1 {
 			w.Header().Set("WWW-Authenticate", "Bearer")
-			problem(w, http.StatusUnauthorized, "the request needs the admin token as a bearer token")
+			problem(w, http.StatusUnauthorized, "unauthorized", "the request needs the admin token as a bearer token")
 			return
 		}
 		next(w, r)
 	})
-}
-
-func (h *handler) list(w http.ResponseWriter, _ *http.Request) {
-	streams := h.config.Streams.Streams()
-	list := make([]remux.Info, len(streams))
-	for i, s := range streams {
-		list[i] = s.Info()
-	}
-	writeJSON(w, http.StatusOK, map[string]any{"streams": list, "waiting": h.config.Streams.Waiting()})
-}
-
-func (h *handler) show(w http.ResponseWriter, r *http.Request) {
-	if s := h.find(w, r); s != nil {
-		writeJSON(w, http.StatusOK, s.Info())
-	}
-}
-
-func (h *handler) end(w http.ResponseWriter, r *http.Request) {
-	s := h.find(w, r)
-	if s == nil {
-		return
-	}
-	if !s.EndPublication(remux.EndKicked) {
-		problem(w, http.StatusConflict, "nobody is publishing the stream")
-		return
-	}
-	h.config.Logger.Info("publication ended by the API", "stream", string(s.Name()), "remote", r.RemoteAddr)
-	w.WriteHeader(http.StatusNoContent)
-}
-
-// find returns the stream that a path names, or answers and returns nil.
-func (h *handler) find(w http.ResponseWriter, r *http.Request) *remux.Stream {
-	name, err := remux.ParseStreamName(r.PathValue("app"), r.PathValue("name"))
-	if err != nil {
-		problem(w, http.StatusNotFound, err.Error())
-		return nil
-	}
-	s := h.config.Streams.Stream(name)
-	if s == nil {
-		problem(w, http.StatusNotFound, "no such stream")
-	}
-	return s
-}
-
-// problem answers with an error body of RFC 9457.
-func problem(w http.ResponseWriter, status int, detail string) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	writeJSON(w, status, map[string]any{"status": status, "title": http.StatusText(status), "detail": detail})
-}
-
-func writeJSON(w http.ResponseWriter, status int, body any) {
-	h := w.Header()
-	if h.Get("Content-Type") == "" {
-		h.Set("Content-Type", "application/json")
-	}
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // the client has gone: nothing is left to do
 }
 
 // NewServer returns an HTTP server for the handler.

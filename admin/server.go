@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"runtime"
 	"time"
 
 	"github.com/headwater-live/headwater/remux"
@@ -24,6 +25,8 @@ type Sources struct {
 	Segments func() SegmentCounts
 	// Storage is how the storage of the HLS output is.
 	Storage func() StorageHealth
+	// Hooks are the endpoints of webhooks.
+	Hooks func() []HookStatus
 	// Limits are those in force, by the key of the setting: bytes, counts, or seconds.
 	Limits map[string]float64
 }
@@ -36,6 +39,21 @@ type ViewerCounts struct {
 	// Jumps are viewers that fell behind and continued at a keyframe, Behind those that were
 	// closed for doing so again and again, Stalled those closed for taking nothing.
 	Jumps, Behind, Stalled uint64
+}
+
+// HookStatus is how the deliveries to an endpoint go.
+type HookStatus struct {
+	// Endpoint is its scheme and host: the rest of its URL may be secret.
+	Endpoint string `json:"endpoint"`
+	// Queued are the events that wait, and QueuedBytes what they take on disk.
+	Queued      int64 `json:"queued"`
+	QueuedBytes int64 `json:"queued_bytes"`
+	// Delivered and Failed count attempts; Dropped events that were given up or found no room.
+	Delivered uint64 `json:"delivered"`
+	Failed    uint64 `json:"failed"`
+	Dropped   uint64 `json:"dropped"`
+	// LastError says why the newest attempt failed, "" if it did not.
+	LastError string `json:"last_error,omitempty"`
 }
 
 // SegmentCounts are what happened in all HLS channels.
@@ -63,23 +81,31 @@ type StorageHealth struct {
 // serverInfo is the answer of /api/v1/server.
 type serverInfo struct {
 	Version   string             `json:"version"`
+	GoVersion string             `json:"go_version"`
 	Started   time.Time          `json:"started"`
 	UptimeSec float64            `json:"uptime_seconds"`
 	Streams   int                `json:"streams"`
 	Live      int                `json:"live"`
+	Viewers   map[string]int64   `json:"viewers"`
+	Addresses addressInfo        `json:"addresses"`
 	Refusals  map[string]uint64  `json:"refusals"`
 	Storage   *StorageHealth     `json:"storage,omitempty"`
 	Limits    map[string]float64 `json:"limits"`
+	Hooks     []HookStatus       `json:"hooks"`
 }
 
-func (h *handler) server(w http.ResponseWriter, _ *http.Request) {
+func (h *handler) showServer(w http.ResponseWriter, r *http.Request) {
 	s := &h.config.Sources
 	info := serverInfo{
 		Version:   s.Version,
+		GoVersion: runtime.Version(),
 		Started:   s.Started,
 		UptimeSec: time.Since(s.Started).Seconds(),
+		Viewers:   map[string]int64{},
+		Addresses: h.config.Addresses.seenBy(r),
 		Refusals:  map[string]uint64{},
 		Limits:    s.Limits,
+		Hooks:     []HookStatus{},
 	}
 	if s.Refusals != nil {
 		info.Refusals = s.Refusals()
@@ -92,5 +118,31 @@ func (h *handler) server(w http.ResponseWriter, _ *http.Request) {
 		t := s.Totals()
 		info.Streams, info.Live = t.Streams, t.Live
 	}
-	writeJSON(w, http.StatusOK, info)
+	for protocol, counts := range s.Viewers {
+		info.Viewers[protocol] = counts().Viewers
+	}
+	if s.Hooks != nil {
+		info.Hooks = append(info.Hooks, s.Hooks()...)
+	}
+	respond(w, r, info)
+}
+
+// Setting is a setting in force, its value hidden if it is secret.
+type Setting struct {
+	Key     string `json:"key"`
+	Value   string `json:"value"`
+	Default string `json:"default"`
+	// Origin says where the value came from, such as "headwater.yaml:3" or "default".
+	Origin string `json:"origin"`
+	Help   string `json:"help"`
+}
+
+func (h *handler) showConfiguration(w http.ResponseWriter, r *http.Request) {
+	settings := []Setting{}
+	if h.config.Settings != nil {
+		settings = h.config.Settings()
+	}
+	respond(w, r, struct {
+		Settings []Setting `json:"settings"`
+	}{settings})
 }

@@ -31,6 +31,7 @@ func NewServer(config Config) *Server {
 	return &Server{live.NewServer(live.Config{
 		Hub:         config.Hub,
 		Format:      func(wanted remux.Tracks) bytelog.Format { return format{tracks: wanted} },
+		Protocol:    "flv",
 		ContentType: "video/x-flv",
 		WebSocket:   true,
 		Latency:     config.Latency,

@@ -48,6 +48,8 @@ type Channel struct {
 	restored bool // an earlier process has left the channel, and it may go on
 	adopted  bool // a publisher has taken it over
 
+	audience audience
+
 	// published is what requests read.
 	published atomic.Pointer[published]
 }
@@ -92,6 +94,7 @@ func (c *Channel) Close() {
 
 // handOver gives a finished segment to the channel's goroutine.
 func (c *Channel) handOver(s *segment) {
+	s.cut = time.Now()
 	c.mu.Lock()
 	unwritten := 0
 	for _, waiting := range c.closed {

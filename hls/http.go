@@ -23,6 +23,7 @@ const soon = "public, max-age=1"
 // byName is true its URIs are relative to /APP/ and not to /APP/NAME/.
 func (s *Server) ServeIndex(w http.ResponseWriter, r *http.Request, name remux.StreamName, byName bool) {
 	p := s.current(name)
+	w = s.count(w)
 	switch {
 	case p == nil:
 		notFound(w)
@@ -42,6 +43,7 @@ func (s *Server) ServeFile(w http.ResponseWriter, r *http.Request, name remux.St
 		return
 	}
 	p := c.published.Load()
+	w = s.count(w)
 	if file != mediaName {
 		c.serveSegment(w, r, p, file)
 		return
@@ -50,6 +52,7 @@ func (s *Server) ServeFile(w http.ResponseWriter, r *http.Request, name remux.St
 		notFound(w)
 		return
 	}
+	c.audience.note(r, time.Now(), audienceTargets*p.status.TargetDuration)
 	p.media.serve(w, r)
 }
 

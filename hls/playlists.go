@@ -17,6 +17,8 @@ type published struct {
 	// sequence number first. One without a URI may not.
 	first uint64
 	files []file
+	// status is of the playlist, for the operator.
+	status Status
 }
 
 // file is a segment that may be fetched.
@@ -46,6 +48,7 @@ func (c *Channel) render(date time.Time) {
 		_, name := c.name.Split()
 		variant.URI = name + "/" + variant.URI
 		next.byName = newDocument(next.byName, variant.AppendMultivariant(nil), cache, date)
+		next.status = c.status(date)
 	}
 	next.first, next.files = c.window.files()
 	c.published.Store(next)

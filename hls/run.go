@@ -91,6 +91,10 @@ func (c *Channel) publish(s *segment) {
 	c.render(s.listed)
 	c.server.listed(c.name, s.sequence)
 	c.server.metrics.SegmentsListed.Add(1)
+	c.server.metrics.PublishDelay.Observe(time.Since(s.cut))
+	if c.server.config.Listed != nil {
+		c.server.config.Listed(c.segmentStatus(s))
+	}
 	c.server.enforceQuota()
 }
 

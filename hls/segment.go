@@ -17,6 +17,8 @@ type segment struct {
 	target        ticks // target duration in force
 	description   description
 
+	cut time.Time // when it was handed over
+
 	// Set when it is listed, then constant.
 
 	sequence uint64

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/headwater-live/headwater/remux"
+	"github.com/headwater-live/headwater/remux/histogram"
 )
 
 // Config configures a Server. Zero values mean the defaults of the contract.
@@ -32,7 +33,10 @@ type Config struct {
 	// bytes; 0 is 256 MiB.
 	MaxHeld int64
 	Storage Storage
-	Logger  *slog.Logger
+	// Listed hears of each segment that was listed, in order for each stream. It must not block;
+	// may be nil.
+	Listed func(SegmentStatus)
+	Logger *slog.Logger
 	// Now is the wall clock, for dates; nil is time.Now.
 	Now func() time.Time
 }
@@ -83,6 +87,18 @@ type Metrics struct {
 	// FramesLeftOut counts audio frames that no segment could take: sound before the
 	// first picture, and frames larger than MPEG-TS allows.
 	FramesLeftOut atomic.Uint64
+	// BytesSent counts the bytes of all answers' bodies.
+	BytesSent atomic.Uint64
+	// PublishDelay is the time from a segment's last packet to its listing.
+	PublishDelay *histogram.Histogram
+}
+
+// publishDelays are the bounds of Metrics.PublishDelay: some milliseconds are usual, defaultStoreTimeout
+// is the most that storing adds, and what is beyond a second is a machine that does not keep up.
+var publishDelays = []time.Duration{
+	time.Millisecond, 2 * time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond,
+	50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
+	time.Second, 2500 * time.Millisecond,
 }
 
 // Server makes a channel for each stream and answers requests for all of them. It
@@ -108,6 +124,7 @@ type Server struct {
 // NewServer returns a server without channels.
 func NewServer(config Config) *Server {
 	s := &Server{config: config.withDefaults(), byName: make(map[remux.StreamName]*names)}
+	s.metrics.PublishDelay = histogram.New(publishDelays...)
 	s.segmentCache = segmentCacheControl(config.SegmentMaxAge)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.hard, s.cut = context.WithCancel(context.Background())

@@ -80,7 +80,10 @@ func (se *session) send(ctx context.Context, p *player, id uint32, name remux.St
 		Metrics:    &s.metrics,
 		Output:     out,
 	}
-	remove := found.Stream.AddViewer()
+	remove := found.Stream.AddViewer(remux.Viewer{Protocol: "rtmp", Remote: addrPort(se.nc.RemoteAddr()), End: func() {
+		p.cancel()
+		_ = se.conn.Close() // a write may be waiting for the peer
+	}})
 	forget := context.AfterFunc(ctx, v.Stop)
 	p.done.Add(1)
 	v.Start(func(err error) {

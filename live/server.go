@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -17,8 +18,8 @@ type Config struct {
 	Hub bytelog.Hub
 	// Format makes the format of a log with those tracks that viewers want.
 	Format func(wanted remux.Tracks) bytelog.Format
-	// ContentType is the container's.
-	ContentType string
+	// Protocol is what viewers are counted as, ContentType the container's.
+	Protocol, ContentType string
 	// WebSocket says that viewers may ask for one.
 	WebSocket bool
 	// Latency is the longest time a packet waits for others before viewers are written to; 0
@@ -117,7 +118,11 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, name remux.Stream
 		leave()
 		return
 	}
-	v := &viewing{server: s, name: name, remote: r.RemoteAddr, permit: permit, leave: leave}
+	permit, end := context.WithCancel(permit)
+	v := &viewing{server: s, name: name, remote: r.RemoteAddr, permit: permit, leave: func() {
+		end()
+		leave()
+	}}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer v.watch(cancel)()
@@ -126,7 +131,8 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, name remux.Stream
 		v.left(errNotFound)
 		return
 	}
-	v.remove = v.found.Stream.AddViewer()
+	remote, _ := netip.ParseAddrPort(r.RemoteAddr)
+	v.remove = v.found.Stream.AddViewer(remux.Viewer{Protocol: s.config.Protocol, Remote: remote, Agent: r.UserAgent(), End: end})
 	if r.ProtoMajor == 1 {
 		v.takeOver(w, r, upgrade)
 		return

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/headwater-live/headwater/remux/flvtag"
@@ -58,10 +59,14 @@ type Config struct {
 // return at once and not call back.
 type Events struct {
 	Began func(StreamName, *Publication)
+	// Live hears that a publication has shown its tracks: outputs have something to show.
+	Live  func(StreamName, *Publication, Tracks)
 	Ended func(StreamName, *Publication, EndReason, Counters)
 	// Finding hears of a finding that is raised, and of its clearing; of one that comes and
 	// goes only every ten minutes.
 	Finding func(StreamName, *Publication, Finding)
+	// Closed hears that a stream has ended, after its grace period or with the server.
+	Closed func(StreamName)
 }
 
 func (e Events) publicationEnded(s *Stream, p *Publication) {
@@ -74,6 +79,8 @@ func (e Events) publicationEnded(s *Stream, p *Publication) {
 type Hub struct {
 	config Config
 	now    func() time.Time
+	// viewerIDs is the newest ID of a viewer.
+	viewerIDs atomic.Uint64
 
 	// mu guards all below. It may be held when a stream's lock is taken, never
 	// the other way round.

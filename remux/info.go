@@ -20,12 +20,14 @@ type Info struct {
 
 // PublicationInfo describes the newest publication.
 type PublicationInfo struct {
-	Started   time.Time `json:"started"`
+	Started time.Time `json:"started"`
+	// UptimeSec is how long it has lasted, up to its end.
 	UptimeSec float64   `json:"uptime_seconds"`
 	Remote    string    `json:"remote"`
 	Protocol  string    `json:"protocol"`
 	Encoder   string    `json:"encoder,omitempty"`
 	Bitrate   uint64    `json:"bitrate"` // bits per second over the last seconds
+	Gaps      int       `json:"gaps"`    // silences that viewers may have noticed
 	Counters  Counters  `json:"counters"`
 	EndReason EndReason `json:"end_reason,omitempty"`
 	// Findings are the diagnosis: what was found about the publication, active ones first.
@@ -72,8 +74,12 @@ func (s *Stream) Info() Info {
 }
 
 func (p *Publication) info(now time.Time) *PublicationInfo {
+	if p.ended {
+		now = p.endedAt
+	}
 	return &PublicationInfo{
 		Started:   p.started,
+		Gaps:      p.diagnosis.arrival.gaps,
 		UptimeSec: now.Sub(p.started).Seconds(),
 		Remote:    p.publisher.Remote.String(),
 		Protocol:  p.publisher.Protocol,

@@ -38,10 +38,11 @@ type Publication struct {
 
 	// All below is guarded by stream.mu.
 
-	ended  bool
-	reason EndReason
-	video  videoTrack
-	audio  audioTrack
+	ended   bool
+	endedAt time.Time
+	reason  EndReason
+	video   videoTrack
+	audio   audioTrack
 	// held are messages that wait for the verdict on a jump, in arrival order.
 	held []Message
 	// probe are packets that wait for the set of tracks to be decided.
@@ -68,6 +69,16 @@ type Message struct {
 
 // Generation counts the publications of a stream from 1.
 func (p *Publication) Generation() uint64 { return p.generation }
+
+// Publisher returns who publishes.
+func (p *Publication) Publisher() Publisher { return p.publisher }
+
+// Encoder is the name that the encoder gave itself when it connected; untrusted text, but printable and
+// short.
+func (p *Publication) Encoder() string { return cutName(p.publisher.Encoder) }
+
+// Started is when the publication began.
+func (p *Publication) Started() time.Time { return p.started }
 
 // Viewers returns the number of viewers that read the stream as it comes.
 func (p *Publication) Viewers() int { return p.stream.Viewers() }

@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -27,7 +26,7 @@ type Stream struct {
 	hub     *Hub
 	created time.Time
 	closed  chan struct{}
-	viewers atomic.Int64
+	viewers viewers
 
 	// mu guards all below, and the state of the current publication.
 	mu          sync.Mutex
@@ -56,16 +55,6 @@ func (s *Stream) Name() StreamName { return s.name }
 // Closed is closed when the stream has ended: nothing will be published on this
 // Stream again, though the name may return as a new one.
 func (s *Stream) Closed() <-chan struct{} { return s.closed }
-
-// AddViewer counts a viewer until the returned function is called.
-func (s *Stream) AddViewer() (remove func()) {
-	s.viewers.Add(1)
-	return sync.OnceFunc(func() { s.viewers.Add(-1) })
-}
-
-// Viewers returns the number of viewers that read the stream as it comes (FLV,
-// RTMP). While there is none, nobody notices a few milliseconds of delay.
-func (s *Stream) Viewers() int { return int(s.viewers.Load()) }
 
 // Attach adds a sink. If the stream is live the sink is brought up to date at
 // once: Begin, the metadata, the configurations, and the packets of the current
@@ -114,6 +103,17 @@ func (s *Stream) EndPublication(reason EndReason) bool {
 	return true
 }
 
+// EndGeneration ends the current publication if it is the one of that generation.
+func (s *Stream) EndGeneration(generation uint64, reason EndReason) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.publication == nil || s.publication.generation != generation {
+		return false
+	}
+	s.endLocked(s.publication, reason)
+	return true
+}
+
 // begin tells the sinks that the current publication has shown its tracks.
 func (s *Stream) begin(tracks Tracks) {
 	s.tracks, s.begun = tracks, true
@@ -121,6 +121,9 @@ func (s *Stream) begin(tracks Tracks) {
 	s.states.Reset()
 	for _, sink := range s.sinks {
 		sink.Begin(tracks)
+	}
+	if live := s.hub.config.Events.Live; live != nil {
+		live(s.name, s.publication, tracks)
 	}
 }
 
@@ -149,7 +152,7 @@ func (s *Stream) endLocked(p *Publication, reason EndReason) {
 		return
 	}
 	p.finish()
-	p.ended, p.reason = true, reason
+	p.ended, p.reason, p.endedAt = true, reason, s.hub.now()
 	s.tally.end(p)
 	if s.publication == p {
 		s.publication = nil
@@ -187,4 +190,7 @@ func (s *Stream) closeLocked() {
 	}
 	s.sinks = nil
 	close(s.closed)
+	if closed := s.hub.config.Events.Closed; closed != nil {
+		closed(s.name)
+	}
 }

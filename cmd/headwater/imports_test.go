@@ -18,7 +18,7 @@ const module = "github.com/headwater-live/headwater"
 // output, and only cmd/headwater sees everything. A new package needs a row before it gets a file.
 var rooms = map[string][]string{
 	"cmd/headwater": {
-		"admin", "auth", "cmd/headwater/config", "edge", "flv", "hls", "ingest", "ingest/rtmp", "load",
+		"admin", "auth", "cmd/headwater/config", "edge", "events", "flv", "hls", "ingest", "ingest/rtmp", "load",
 		"remux/...", "storage",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/fsnotify/fsnotify",
 	},
@@ -27,13 +27,14 @@ var rooms = map[string][]string{
 	"ingest":      {"ingest/rtmp", "remux/...", "golang.org/x/time/rate"},
 	"ingest/rtmp": {},
 
-	"remux":         {"remux/..."},
-	"remux/bytelog": {"remux", "remux/flvtag"},
-	"remux/flvtag":  {},
-	"remux/h264":    {"github.com/bluenviron/mediacommon/v2/pkg/codecs/..."},
-	"remux/h265":    {"remux/h264", "github.com/bluenviron/mediacommon/v2/pkg/codecs/..."},
-	"remux/aac":     {"github.com/bluenviron/mediacommon/v2/pkg/codecs/..."},
-	"remux/mpegts":  {},
+	"remux":           {"remux/..."},
+	"remux/bytelog":   {"remux", "remux/flvtag", "remux/histogram"},
+	"remux/flvtag":    {},
+	"remux/histogram": {},
+	"remux/h264":      {"github.com/bluenviron/mediacommon/v2/pkg/codecs/..."},
+	"remux/h265":      {"remux/h264", "github.com/bluenviron/mediacommon/v2/pkg/codecs/..."},
+	"remux/aac":       {"github.com/bluenviron/mediacommon/v2/pkg/codecs/..."},
+	"remux/mpegts":    {},
 
 	"hls":      {"hls/m3u8", "remux/..."},
 	"hls/m3u8": {},
@@ -47,7 +48,8 @@ var rooms = map[string][]string{
 	"auth":    {"github.com/golang-jwt/jwt/v5"},
 	"storage": {},
 	"edge":    {"remux", "golang.org/x/time/rate"},
-	"admin":   {"remux", "github.com/prometheus/client_golang/...", "github.com/coder/websocket"},
+	"events":  {},
+	"admin":   {"events", "remux", "remux/histogram", "github.com/prometheus/client_golang/...", "github.com/coder/websocket"},
 }
 
 // testOnly are packages that only tests import. They may import what they like, and no room may import them.

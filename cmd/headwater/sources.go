@@ -5,6 +5,7 @@ import (
 
 	"github.com/headwater-live/headwater/admin"
 	"github.com/headwater-live/headwater/hls"
+	"github.com/headwater-live/headwater/remux"
 	"github.com/headwater-live/headwater/remux/bytelog"
 )
 
@@ -95,4 +96,46 @@ func (s *server) refusals() map[string]uint64 {
 		all[reason] += n
 	}
 	return all
+}
+
+// addresses are those that the API tells of.
+func (s *server) addresses() admin.Addresses {
+	return admin.Addresses{
+		HTTP: addr(s.listeners.http), HTTPS: addr(s.listeners.https),
+		RTMP: addr(s.listeners.rtmp), RTMPS: addr(s.listeners.rtmps),
+		PublicURL: s.cfg.HTTP.PublicURL,
+		HLS:       s.cfg.HLS.Enabled, FLV: s.cfg.FLV.Enabled, Watch: false,
+	}
+}
+
+// settings are the configuration in force.
+func (s *server) settings() []admin.Setting {
+	var list []admin.Setting
+	for _, v := range s.cfg.Shown() {
+		list = append(list, admin.Setting(v))
+	}
+	return list
+}
+
+// hlsStatus tells the API of HLS windows; nil if HLS is off.
+func (s *server) hlsStatus() func(remux.StreamName) (admin.HLSStatus, bool) {
+	if s.hls == nil {
+		return nil
+	}
+	return func(name remux.StreamName) (admin.HLSStatus, bool) {
+		st, ok := s.hls.Status(name)
+		out := admin.HLSStatus{
+			Path: st.Path, Ended: st.Ended, Updated: st.Updated, TargetDuration: st.TargetDuration.Seconds(),
+			MediaSequence: st.MediaSequence, DiscontinuitySequence: st.DiscontinuitySequence,
+			Peak: st.Peak, Average: st.Average, Codecs: st.Codecs, Clients: st.Clients,
+		}
+		for _, g := range st.Segments {
+			out.Length += g.Duration.Seconds()
+			out.Segments = append(out.Segments, admin.HLSSegment{
+				Path: g.Path, Sequence: g.Sequence, Seconds: g.Duration.Seconds(), Date: g.Date, Bytes: g.Size,
+				Discontinuity: g.Discontinuity, InMemory: g.InMemory,
+			})
+		}
+		return out, ok
+	}
 }

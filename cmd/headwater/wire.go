@@ -15,6 +15,7 @@ import (
 	"github.com/headwater-live/headwater/admin"
 	"github.com/headwater-live/headwater/cmd/headwater/config"
 	"github.com/headwater-live/headwater/edge"
+	"github.com/headwater-live/headwater/events"
 	"github.com/headwater-live/headwater/flv"
 	"github.com/headwater-live/headwater/hls"
 	"github.com/headwater-live/headwater/ingest"
@@ -41,6 +42,7 @@ type server struct {
 	certificates []*certificate
 	draining     atomic.Bool
 	findings     *findingLog
+	events       *events.Bus
 }
 
 // listeners are the bound sockets; nil is off.
@@ -48,7 +50,7 @@ type listeners struct{ rtmp, rtmps, http, https, admin net.Listener }
 
 // wire puts the rooms together and binds every listener.
 func wire(cfg config.Config, logger *slog.Logger) (*server, error) {
-	s := &server{cfg: cfg, logger: logger, findings: newFindingLog(logger)}
+	s := &server{cfg: cfg, logger: logger, findings: newFindingLog(logger), events: events.NewBus(0)}
 	if err := s.listen(); err != nil {
 		s.closeListeners()
 		return nil, failure{err}
@@ -82,6 +84,7 @@ func (s *server) build() error {
 			Quota:         int64(s.cfg.Storage.Quota),
 			MaxHeld:       int64(s.cfg.HLS.MaxHeld),
 			Storage:       blobs,
+			Listed:        s.segmentListed,
 			Logger:        s.logger,
 		})
 		if err := s.hls.Restore(); err != nil {
@@ -95,7 +98,7 @@ func (s *server) build() error {
 		Conflict:    remux.Conflict(s.cfg.Stream.OnConflict),
 		MaxStreams:  s.cfg.Stream.MaxStreams,
 		Sinks:       sinks,
-		Events:      remux.Events{Finding: s.findings.hear},
+		Events:      s.hubEvents(),
 		CannotCarry: cannotCarry(s.cfg.HLS.Enabled),
 
 		MaxTakeovers: maxTakeovers(s.cfg.Stream.MaxTakeovers),
@@ -119,6 +122,10 @@ func (s *server) build() error {
 	s.private = admin.NewServer(admin.NewHandler(admin.Config{
 		Streams:   s.hub,
 		Ready:     s.ready,
+		HLS:       s.hlsStatus(),
+		Addresses: s.addresses(),
+		Settings:  s.settings,
+		Events:    s.events,
 		Sources:   s.sources(),
 		PerStream: s.cfg.Metrics.PerStream,
 		Token:     token,
@@ -271,6 +278,8 @@ func (s *server) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer s.findings.start()()
+	defer s.startViewerWatch()()
+	s.events.Emit(events.Event{Type: events.ServerStarted, Data: events.Server{Version: currentVersion()}})
 	var wg sync.WaitGroup
 	start := func(name string, l net.Listener, serve func(net.Listener) error) {
 		if l == nil {
@@ -324,6 +333,7 @@ func (s *server) drain() {
 	if s.hls != nil {
 		s.hls.Close(ctx)
 	}
+	s.events.Close()
 	for _, h := range []*http.Server{s.public, s.private} {
 		if err := h.Shutdown(ctx); err != nil {
 			_ = h.Close()

@@ -82,6 +82,9 @@ func (l TLSListener) Enabled() bool { return l.Addr != "" }
 type HTTP struct {
 	Addr string // host:port to listen on; "" is off
 
+	PublicURL string // how viewers reach it, such as "https://cdn.example.com"; "" if it is not known
+	WatchPage bool   // serve a page at /APP/NAME that plays the stream
+
 	MaxConnections      int           // connections at once, HTTP and HTTPS together
 	MaxConnectionsPerIP int           // of these, from one address
 	MaxHandshakes       int           // of these, without a first request yet

@@ -76,6 +76,7 @@ func TestValuesAreReadAndWrittenAlike(t *testing.T) {
 		{"rtmp.max_message", "65536", "64KiB"}, {"rtmp.max_message", "1 MiB", "1MiB"}, {"rtmp.max_message", "100KB", "100000B"},
 		{"rtmp.max_message", "100001B", "100001B"}, {"flv.max_backlog", "1GiB", "1GiB"},
 		{"hls.window", "10", "10"}, {"hls.enabled", "no", "false"}, {"hls.enabled", "on", "true"},
+		{"http.public_url", "https://cdn.example.com/", "https://cdn.example.com"}, {"http.public_url", "", ""},
 		{"log.level", "warn", "warn"}, {"storage.kind", "memory", "memory"},
 	} {
 		var c Config
@@ -107,6 +108,8 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"rtmp.max_message", "-8MiB", "not a size"}, {"rtmp.max_message", "9999999999GiB", "not a size"}, {"rtmp.max_message", "MiB", "not a size"},
 		{"hls.enabled", "maybe", "neither true nor false"}, {"storage.kind", "s3", "not one of dir, memory"},
 		{"log.level", "INFO+1", "not one of"}, {"storage.dir", "a\nb", "control character"},
+		{"http.public_url", "cdn.example.com", "not a URL"}, {"http.public_url", "https://a/?b=c", "not a URL"},
+		{"http.public_url", "https://me:secret@a", "not a URL"}, {"http.public_url", "javascript:x", "not a URL"},
 	} {
 		c := Default()
 		s, _ := find(test.key)

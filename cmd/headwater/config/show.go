@@ -60,6 +60,20 @@ func plainOrQuoted(text string) (string, error) {
 	return string(bytes.TrimSpace(scalar)), err
 }
 
+// Shown is a setting as people may see it: a secret that is set is hidden.
+type Shown struct {
+	Key, Value, Default, Origin, Help string
+}
+
+// Shown returns all settings, in the order of the table.
+func (c Config) Shown() []Shown {
+	list := make([]Shown, len(table))
+	for i, s := range table {
+		list[i] = Shown{Key: s.key, Value: s.shown(&c), Default: s.def, Origin: c.Origin(s.key), Help: s.help}
+	}
+	return list
+}
+
 // WriteTable writes all settings as a Markdown table, for the documentation.
 func WriteTable(w io.Writer) error {
 	c := Default()

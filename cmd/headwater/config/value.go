@@ -227,6 +227,23 @@ func webAddress(p *string) value {
 	return value{kind: "URL", set: set, get: func() string { return *p }}
 }
 
+// baseURL is an http or https URL without a query, or empty. What set takes has no slash at its end.
+func baseURL(p *string) value {
+	set := func(s string) error {
+		if s == "" {
+			*p = ""
+			return nil
+		}
+		u, err := url.Parse(s)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			return errors.New("is not a URL such as https://cdn.example.com, without user and query")
+		}
+		*p = strings.TrimRight(s, "/")
+		return nil
+	}
+	return value{kind: "URL", set: set, get: func() string { return *p }}
+}
+
 func choice[T ~string](p *T, options ...T) value {
 	names := make([]string, len(options))
 	for i, o := range options {
