@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -19,13 +20,14 @@ type fixture struct {
 	rate    string // frames per second, as ffmpeg writes it
 	profile string
 	bframes int
-	bitrate string // video, constant; "" for a constant quality
+	bitrate string        // video, constant; "" for a constant quality
+	gop     time.Duration // distance of keyframes; 0 is that of most fixtures
 
 	audioRate int // Hz; 0 for no audio
 	channels  int
 }
 
-// gop is the distance of keyframes in every fixture.
+// gop is the distance of keyframes in a fixture that has none of its own.
 const gop = 2 * time.Second
 
 // fixtures cover the ways in which real sources differ.
@@ -123,8 +125,9 @@ func (f fixture) encodeArgs(path string) []string {
 	}
 	args = append(args, "-t", strconv.Itoa(f.seconds), "-threads", "1")
 	if f.hasVideo() {
+		every := cmp.Or(f.gop, gop)
 		args = append(args, "-c:v", "libx264", "-preset", "veryfast", "-profile:v", f.profile, "-pix_fmt", "yuv420p",
-			"-force_key_frames", fmt.Sprintf("expr:gte(t,n_forced*%g)", gop.Seconds()), "-g", "600", "-sc_threshold", "0",
+			"-force_key_frames", fmt.Sprintf("expr:gte(t,n_forced*%g)", every.Seconds()), "-g", "600", "-sc_threshold", "0",
 			"-bf", strconv.Itoa(f.bframes), "-x264-params", "b-adapt=0:open-gop=0")
 		if f.bitrate != "" {
 			args = append(args, "-b:v", f.bitrate, "-minrate", f.bitrate, "-maxrate", f.bitrate, "-bufsize", f.bitrate)

@@ -29,6 +29,7 @@ type server struct {
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when the process and its output ended
 	err    error         // how it ended; valid after exited
+	killed bool          // by the test, so that there is no clean end to expect
 
 	mu  sync.Mutex
 	log strings.Builder
@@ -169,9 +170,19 @@ func (s *server) stop() error {
 	}
 }
 
+// kill ends the server as kill -9 does.
+func (s *server) kill(t *testing.T) {
+	t.Helper()
+	s.killed = true
+	if err := s.cmd.Process.Kill(); err != nil {
+		t.Fatalf("kill headwater: %v", err)
+	}
+	<-s.exited
+}
+
 // check stops the server and fails the test if it behaved badly.
 func (s *server) check(t testing.TB) {
-	if err := s.stop(); err != nil {
+	if err := s.stop(); err != nil && !s.killed {
 		t.Errorf("headwater serve did not exit with 0 after SIGTERM: %v", err)
 	}
 	log := s.output()

@@ -1,0 +1,172 @@
+package e2e
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/bluenviron/gohlslib/v2/pkg/playlist"
+
+	"github.com/headwater-live/headwater/e2e/hlscheck"
+)
+
+// crashes is how often the server is killed.
+const crashes = 50
+
+// TestFiftyKillsAreNotSeen kills the server at random moments of a publication whose encoder
+// comes back each time. The playlist never goes back, no address gets other bytes, and each
+// server serves what the one before listed.
+func TestFiftyKillsAreNotSeen(t *testing.T) {
+	src := keepFixture.make(t)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	ctx := limit(t, 8*time.Minute)
+
+	k := &killed{dir: t.TempDir(), http: openDoor(t), rtmp: openDoor(t), sums: map[string][sha256.Size]byte{}}
+	at := origin{http: "http://" + k.http.addr(), rtmp: "rtmp://" + k.rtmp.addr()}
+	k.url = at.hlsURL("test")
+	r := callReferee(ctx, t, hlscheck.Options{URL: k.url, Slack: 2 * time.Second})
+	k.start(t)
+	k.rtmp.lead(k.server.rtmp)
+	accepted := make(chan struct{}, 1)
+	publisher := &reconnector{tags: readOddTags(t, src.path), url: at.publishURL("test"), accepted: func() {
+		r.Mark(hlscheck.PublisherBack)
+		select {
+		case accepted <- struct{}{}:
+		default:
+		}
+	}}
+	stop := publisher.start(ctx, t)
+	waitForHLS(ctx, t, k.url, 3)
+
+	var downs []time.Duration
+	for range crashes {
+		select {
+		case <-accepted:
+		case <-ctx.Done():
+			t.Fatal("the publisher did not come back")
+		}
+		time.Sleep(time.Duration(random.Int64N(int64(1500 * time.Millisecond)))) // the random moment
+		k.look(ctx, t)
+		k.rtmp.lead("")
+		r.Mark(hlscheck.ServerDown)
+		r.Mark(hlscheck.PublisherLeft)
+		k.server.kill(t)
+		downs = append(downs, k.start(t))
+		r.Mark(hlscheck.ServerUp)
+		k.checkRestored(ctx, t)
+		k.rtmp.lead(k.server.rtmp)
+	}
+	<-accepted
+	k.look(ctx, t)
+	waitForPlaylist(ctx, t, k.url, func(m *playlist.Media) bool { return m.MediaSequence > k.last.MediaSequence+20 })
+	verifyJournals(t, k.dir)
+	stop()
+	r.Mark(hlscheck.PublisherLeft)
+	r.verdict(t)
+	verifyJournals(t, k.dir)
+	slices.Sort(downs)
+	t.Logf("from start to the same window: median %v, longest %v", downs[crashes/2], downs[crashes-1])
+	if downs[crashes/2] > 2*time.Second {
+		t.Errorf("half of the servers served the window again only %v after their start", downs[crashes/2])
+	}
+}
+
+// killed is a data directory whose servers are killed one after the other.
+type killed struct {
+	dir        string
+	http, rtmp *door
+	url        string
+	server     *server
+
+	last *playlist.Media
+	sums map[string][sha256.Size]byte // of every segment seen, by URI
+}
+
+// start starts the next server and returns how long it took until it served.
+func (k *killed) start(t *testing.T) time.Duration {
+	t.Helper()
+	began := time.Now()
+	k.server = startServerIn(t, k.dir, "--hls.segment", "200ms", "--hls.window", "10")
+	k.http.lead(k.server.http)
+	return time.Since(began)
+}
+
+// look keeps the playlist and the sums of its segments, which must be what they were.
+func (k *killed) look(ctx context.Context, t *testing.T) *playlist.Media {
+	t.Helper()
+	base, err := url.Parse(k.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := mediaPlaylist(ctx, k.url)
+	if err != nil || list == nil {
+		t.Fatalf("the playlist is gone: %v", err)
+	}
+	index, err := fetch(ctx, k.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	media, err := base.Parse(lastLine(index.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range list.Segments {
+		address, err := media.Parse(s.URI)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := fetch(ctx, address.String())
+		if err != nil || f.status != 200 {
+			t.Errorf("listed segment %s: status %d, %v", s.URI, f.status, err)
+			continue
+		}
+		sum := sha256.Sum256(f.body)
+		if was, ok := k.sums[address.Path]; ok && was != sum {
+			t.Errorf("segment %s has other bytes than before", address.Path)
+		}
+		k.sums[address.Path] = sum
+	}
+	k.last = list
+	return list
+}
+
+// checkRestored checks that the playlist is that of the server before, or that with what it had
+// listed since.
+func (k *killed) checkRestored(ctx context.Context, t *testing.T) {
+	t.Helper()
+	was := k.last
+	is := k.look(ctx, t)
+	if err := continues(was, is); err != nil {
+		t.Errorf("after a restart: %v", err)
+	}
+}
+
+// continues says why one playlist cannot be the other a moment later.
+func continues(was, is *playlist.Media) error {
+	moved := is.MediaSequence - was.MediaSequence
+	switch {
+	case moved < 0:
+		return fmt.Errorf("the media sequence went back from %d to %d", was.MediaSequence, is.MediaSequence)
+	case moved+len(is.Segments) < len(was.Segments):
+		return fmt.Errorf("the newest segment was %d, and is %d", was.MediaSequence+len(was.Segments), is.MediaSequence+len(is.Segments))
+	case moved >= len(was.Segments):
+		return fmt.Errorf("nothing is left of the segments from %d to %d", was.MediaSequence, was.MediaSequence+len(was.Segments)-1)
+	case is.Endlist:
+		return fmt.Errorf("the playlist has ended")
+	case is.TargetDuration != was.TargetDuration:
+		return fmt.Errorf("the target duration was %d s, and is %d s", was.TargetDuration, is.TargetDuration)
+	}
+	for i, s := range was.Segments[moved:] {
+		if got := is.Segments[i]; got.URI != s.URI || got.Duration != s.Duration || !got.DateTime.Equal(*s.DateTime) {
+			return fmt.Errorf("segment %d was %s, and is %s", was.MediaSequence+moved+i, s.URI, got.URI)
+		}
+	}
+	return nil
+}
