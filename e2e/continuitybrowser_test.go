@@ -79,7 +79,7 @@ func TestABrowserPlaysOnThroughEverything(t *testing.T) {
 func (p *playback) recovers(ctx context.Context, t *testing.T, since sample, size string) {
 	t.Helper()
 	fresh := func(s sample) bool {
-		return s.Playing && s.CurrentTime > since.BufferedEnd && fmt.Sprintf("%dx%d", s.Width, s.Height) == size
+		return s.Playing && s.CurrentTime > since.BufferedEnd+2 && fmt.Sprintf("%dx%d", s.Width, s.Height) == size
 	}
 	first := p.until(ctx, t, fresh)
 	on := p.until(ctx, t, func(s sample) bool { return fresh(s) && s.CurrentTime > first.CurrentTime+1 })
