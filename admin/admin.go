@@ -15,7 +15,9 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"log/slog"
+	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -55,14 +57,17 @@ type Config struct {
 	// PerStream gives each stream metrics of its own, up to a bound.
 	PerStream bool
 	// Token is what requests must show as "Authorization: Bearer TOKEN"; "" is none.
-	// Health and readiness need no token.
-	Token  string
+	// Health and readiness need no token. Who shows a wrong one too often is not heard for a while.
+	Token string
+	// Access is who is in and who may not come in; may be nil.
+	Access Access
 	Logger *slog.Logger
 }
 
 // NewHandler returns the handler of the admin addresses.
 func NewHandler(config Config) http.Handler {
 	h := &handler{config: config, token: sha256.Sum256([]byte(config.Token))}
+	h.failures = failures{now: time.Now, byAddress: make(map[string]*failing)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", h.health)
 	mux.HandleFunc("GET /readyz", h.ready)
@@ -70,12 +75,14 @@ func NewHandler(config Config) http.Handler {
 	for pattern, m := range h.routes() {
 		mux.Handle(pattern, h.authorised(m.dispatch))
 	}
-	return mux
+	// Browsers may not change anything for the page of another site.
+	return http.NewCrossOriginProtection().Handler(mux)
 }
 
 type handler struct {
-	config Config
-	token  [sha256.Size]byte
+	config   Config
+	token    [sha256.Size]byte
+	failures failures
 	// eventStreams counts the clients that follow events.
 	eventStreams atomic.Int64
 }
@@ -100,18 +107,41 @@ func (h *handler) ready(w http.ResponseWriter, _ *http.Request) {
 // time whatever is shown.
 func (h *handler) authorised(next http.HandlerFunc) http.Handler {
 	if h.config.Token == "" {
-		return next
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !namesNoOther(r.Host) {
+				problem(w, http.StatusMisdirectedRequest, "misdirected", "without an admin token, this is answered under an IP address or localhost only")
+				return
+			}
+			next(w, r)
+		})
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if wait, blocked := h.failures.blocked(r.RemoteAddr); blocked {
+			w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
+			problem(w, http.StatusTooManyRequests, "too-many-failures", "too many wrong tokens came from this address")
+			return
+		}
 		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		shown := sha256.Sum256([]byte(token))
 		if subtle.ConstantTimeCompare(shown[:], h.token[:]) != 1 {
+			if token != "" {
+				h.failures.failed(r.RemoteAddr)
+			}
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			problem(w, http.StatusUnauthorized, "unauthorized", "the request needs the admin token as a bearer token")
 			return
 		}
 		next(w, r)
 	})
+}
+
+// namesNoOther reports whether a Host header names a machine by its address or as localhost. A web page whose name was
+// made to point to this machine (DNS rebinding) sends that name.
+func namesNoOther(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return host == "localhost" || net.ParseIP(strings.Trim(host, "[]")) != nil
 }
 
 // NewServer returns an HTTP server for the handler.

@@ -25,7 +25,7 @@ func newTestHandler(t *testing.T, token string, ready bool) (http.Handler, *remu
 }
 
 func request(h http.Handler, method, path, token string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(method, path, nil)
+	r := httptest.NewRequest(method, "http://127.0.0.1"+path, nil)
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}

@@ -17,7 +17,7 @@ type methods map[string]http.HandlerFunc
 
 // routes are the paths of the API.
 func (h *handler) routes() map[string]methods {
-	return map[string]methods{
+	routes := map[string]methods{
 		"/api/v1/openapi.yaml": {"GET": showOpenAPI},
 		"/api/v1/server":       {"GET": h.showServer},
 		"/api/v1/config":       {"GET": h.showConfiguration},
@@ -34,6 +34,13 @@ func (h *handler) routes() map[string]methods {
 
 		"/api/": {"GET": noSuchPath, "DELETE": noSuchPath},
 	}
+	if h.config.Access != nil {
+		routes["/api/v1/sessions"] = methods{"GET": h.sessions}
+		routes["/api/v1/sessions/{id}"] = methods{"DELETE": h.endSession}
+		routes["/api/v1/denylist"] = methods{"GET": h.denylist, "POST": h.deny}
+		routes["/api/v1/denylist/{id}"] = methods{"DELETE": h.allow}
+	}
+	return routes
 }
 
 // dispatch calls the handler of the request's method, or says which there are.

@@ -87,8 +87,7 @@ func (l *denylist) add(e Entry, ttl time.Duration) (Entry, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.removeLocked(func(e *Entry) bool { return !l.now().Before(e.Until) })
-	if l.size.Load() >= maxEntries {
+	if l.size.Load() >= maxEntries && l.removeLocked(func(e *Entry) bool { return !l.now().Before(e.Until) }) == 0 {
 		return Entry{}, ErrTooManyDeny
 	}
 	l.lastID++

@@ -99,14 +99,16 @@ func (j *JWKS) Run(ctx context.Context) {
 // if there was a fetch a moment ago, or none in time.
 func (j *JWKS) Await(ctx context.Context) bool {
 	j.mu.Lock()
-	done, recent := j.done, time.Since(j.fetched) < jwksRetry && j.keys.Load() != nil
+	done, recent := j.done, time.Since(j.fetched) < jwksRetry
 	j.mu.Unlock()
-	if recent {
+	if recent && j.keys.Load() != nil {
 		return false
 	}
-	select {
-	case j.wake <- struct{}{}:
-	default:
+	if !recent {
+		select {
+		case j.wake <- struct{}{}:
+		default:
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, jwksWait)
 	defer cancel()

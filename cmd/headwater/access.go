@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"strings"
 	"sync"
+	"time"
 
+	"github.com/headwater-live/headwater/admin"
 	"github.com/headwater-live/headwater/auth"
 	"github.com/headwater-live/headwater/cmd/headwater/config"
 	"github.com/headwater-live/headwater/edge"
@@ -215,4 +218,20 @@ func (a *access) refused(d auth.Decision) edge.Verdict {
 		status = http.StatusServiceUnavailable
 	}
 	return edge.Verdict{Status: status, Reason: d.Reason}
+}
+
+// adminAccess is the gate as package admin wants it.
+type adminAccess struct{ gate *auth.Gate }
+
+func (a adminAccess) Sessions(stream string) any { return a.gate.Sessions(stream) }
+func (a adminAccess) EndSession(id string) bool  { return a.gate.End(id) }
+func (a adminAccess) Denylist() any              { return a.gate.Denylist() }
+func (a adminAccess) Allow(id string) bool       { return a.gate.Allow(id) }
+
+func (a adminAccess) Deny(d admin.Denial, ttl time.Duration) (any, int, error) {
+	e, ended, err := a.gate.Deny(auth.Entry{Token: d.Token, Stream: auth.Pattern(d.Stream), Action: auth.Action(d.Action)}, ttl)
+	if errors.Is(err, auth.ErrEntry) || errors.Is(err, auth.ErrTTL) {
+		err = fmt.Errorf("%w: %w", admin.ErrInvalid, err)
+	}
+	return e, ended, err
 }

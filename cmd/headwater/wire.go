@@ -129,6 +129,7 @@ func (s *server) build() error {
 		Sources:   s.sources(),
 		PerStream: s.cfg.Metrics.PerStream,
 		Token:     token,
+		Access:    adminAccess{s.access.Gate},
 		Logger:    s.logger,
 	}), s.logger)
 	return nil

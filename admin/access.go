@@ -1,0 +1,89 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+)
+
+// Access is who is in and who may not come in: what package auth's gate knows.
+type Access interface {
+	// Sessions returns publications and viewers that were let in, of one stream or of all ("").
+	Sessions(stream string) any
+	// EndSession sends one away; false if there is none with that ID.
+	EndSession(id string) bool
+	// Denylist returns the entries in force.
+	Denylist() any
+	// Deny adds an entry and sends away whom it is about. An error that is a client's fault wraps ErrInvalid.
+	Deny(d Denial, ttl time.Duration) (entry any, ended int, err error)
+	// Allow removes an entry; false if there is none with that ID.
+	Allow(id string) bool
+}
+
+// Denial is an entry to be: a token by its ID, or a stream by a pattern, for an action or for both ("").
+type Denial struct {
+	Token  string `json:"token"`
+	Stream string `json:"stream"`
+	Action string `json:"action"`
+	TTL    string `json:"ttl"` // such as "2h"
+}
+
+// ErrInvalid is wrapped by what Access.Deny returns for an entry that cannot be.
+var ErrInvalid = errors.New("invalid entry")
+
+// maxDenial bounds the body of a request, in bytes.
+const maxDenial = 4 << 10
+
+func (h *handler) sessions(w http.ResponseWriter, r *http.Request) {
+	respond(w, r, map[string]any{"sessions": h.config.Access.Sessions(r.URL.Query().Get("stream"))})
+}
+
+func (h *handler) endSession(w http.ResponseWriter, r *http.Request) {
+	if !h.config.Access.EndSession(r.PathValue("id")) {
+		problem(w, http.StatusNotFound, "not-found", "nobody has that ID, or has left")
+		return
+	}
+	h.config.Logger.Info("session ended by the API", "remote", r.RemoteAddr)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (h *handler) denylist(w http.ResponseWriter, r *http.Request) {
+	respond(w, r, map[string]any{"denylist": h.config.Access.Denylist()})
+}
+
+func (h *handler) deny(w http.ResponseWriter, r *http.Request) {
+	var d Denial
+	body := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxDenial))
+	body.DisallowUnknownFields()
+	if err := body.Decode(&d); err != nil {
+		problem(w, http.StatusBadRequest, "bad-request", `the body must be JSON such as {"token": "ID", "ttl": "2h"}`)
+		return
+	}
+	ttl, err := time.ParseDuration(d.TTL)
+	if err != nil {
+		problem(w, http.StatusBadRequest, "bad-request", `"ttl" is not a duration, such as "2h"`)
+		return
+	}
+	entry, ended, err := h.config.Access.Deny(d, ttl)
+	switch {
+	case errors.Is(err, ErrInvalid):
+		problem(w, http.StatusBadRequest, "bad-request", err.Error())
+		return
+	case err != nil:
+		problem(w, http.StatusConflict, "denylist-full", err.Error())
+		return
+	}
+	h.config.Logger.Info("permission taken back by the API", "ended", ended, "ttl", ttl, "remote", r.RemoteAddr)
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	writeBody(w, http.StatusCreated, map[string]any{"entry": entry, "ended": ended})
+}
+
+func (h *handler) allow(w http.ResponseWriter, r *http.Request) {
+	if !h.config.Access.Allow(r.PathValue("id")) {
+		problem(w, http.StatusNotFound, "not-found", "no entry has that ID, or it is over")
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}

@@ -1,0 +1,160 @@
+package admin
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/headwater-live/headwater/remux"
+)
+
+// gate is an Access that remembers what it was told.
+type gate struct{ denied []string }
+
+func (g *gate) Sessions(stream string) any { return []string{"session of " + stream} }
+func (g *gate) EndSession(id string) bool  { return id == "7" }
+func (g *gate) Denylist() any              { return g.denied }
+func (g *gate) Allow(id string) bool       { return id == "1" }
+
+func (g *gate) Deny(d Denial, ttl time.Duration) (any, int, error) {
+	if d.Token == "" && d.Stream == "" {
+		return nil, 0, fmt.Errorf("%w: empty", ErrInvalid)
+	}
+	g.denied = append(g.denied, fmt.Sprintf("%s%s %s %v", d.Token, d.Stream, d.Action, ttl))
+	return map[string]string{"id": "1"}, 3, nil
+}
+
+func send(h http.Handler, method, path, body string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, "http://127.0.0.1:8081"+path, strings.NewReader(body))
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+		if header[i] == "Host" {
+			r.Host = header[i+1]
+		}
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func newAccessHandler(t *testing.T, token string, g *gate) http.Handler {
+	t.Helper()
+	hub := remux.NewHub(remux.Config{})
+	t.Cleanup(hub.Close)
+	return NewHandler(Config{
+		Streams: hub, Ready: func() (bool, string) { return true, "" }, Token: token, Access: g, Logger: slog.New(slog.DiscardHandler),
+	})
+}
+
+func TestTheAPIRevokes(t *testing.T) {
+	g := &gate{}
+	h := newAccessHandler(t, "", g)
+	for _, test := range []struct {
+		method, path, body string
+		status             int
+		says               string
+	}{
+		{"GET", "/api/v1/sessions?stream=live/test", "", 200, "session of live/test"},
+		{"DELETE", "/api/v1/sessions/7", "", 204, ""},
+		{"DELETE", "/api/v1/sessions/8", "", 404, "has left"},
+		{"POST", "/api/v1/denylist", `{"token":"t-1","ttl":"2h"}`, 201, `"ended":3`},
+		{"POST", "/api/v1/denylist", `{"stream":"live/*","action":"play","ttl":"30s"}`, 201, `"id":"1"`},
+		{"POST", "/api/v1/denylist", `{"ttl":"30s"}`, 400, "invalid entry"},
+		{"POST", "/api/v1/denylist", `{"token":"t-1"}`, 400, "duration"},
+		{"POST", "/api/v1/denylist", `{"tokens":"t-1","ttl":"2h"}`, 400, "body must be"},
+		{"POST", "/api/v1/denylist", `{"token":"` + strings.Repeat("x", maxDenial) + `"}`, 400, "body must be"},
+		{"GET", "/api/v1/denylist", "", 200, "live/* play 30s"},
+		{"DELETE", "/api/v1/denylist/1", "", 204, ""},
+		{"DELETE", "/api/v1/denylist/2", "", 404, "no entry"},
+	} {
+		w := send(h, test.method, test.path, test.body)
+		if w.Code != test.status || !strings.Contains(w.Body.String(), test.says) {
+			t.Errorf("%s %s %s: %d %s", test.method, test.path, test.body, w.Code, w.Body)
+		}
+	}
+}
+
+func TestTheTokenTravelsInTheHeaderOnly(t *testing.T) {
+	h := newAccessHandler(t, "the-admin-token", &gate{})
+	for _, path := range []string{"/api/v1/sessions", "/api/v1/denylist", "/api/v1/streams", "/metrics", "/api/v1/server"} {
+		if w := send(h, "GET", path, "", "Authorization", "Bearer the-admin-token"); w.Code != 200 {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+		for _, query := range []string{"", "?token=the-admin-token", "?access_token=the-admin-token"} {
+			if w := send(h, "GET", path+query, "", "Cookie", "token=the-admin-token"); w.Code != 401 {
+				t.Errorf("%s%s: %d", path, query, w.Code)
+			}
+		}
+	}
+}
+
+func TestWhoGuessesTokensIsNotHeardForAWhile(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	f := failures{now: func() time.Time { return now }, byAddress: map[string]*failing{}}
+	for range maxFailures {
+		if _, blocked := f.blocked("192.0.2.7:1"); blocked {
+			t.Fatal("blocked too early")
+		}
+		f.failed("192.0.2.7:1")
+	}
+	if wait, blocked := f.blocked("192.0.2.7:2"); !blocked || wait != failureWindow {
+		t.Errorf("blocked %v for %v", blocked, wait)
+	}
+	if _, blocked := f.blocked("192.0.2.8:1"); blocked {
+		t.Error("another address is blocked as well")
+	}
+	now = now.Add(failureWindow)
+	if _, blocked := f.blocked("192.0.2.7:1"); blocked {
+		t.Error("it is blocked for good")
+	}
+	for i := range 2 * maxFailing {
+		f.failed(fmt.Sprintf("[2001:db8:%x::1]:1", i))
+	}
+	if len(f.byAddress) > maxFailing+1 {
+		t.Errorf("%d addresses are remembered", len(f.byAddress))
+	}
+	if _, blocked := f.blocked("[2001:db8:ffff::1]:1"); !blocked {
+		t.Error("who comes from ever new addresses is not blocked")
+	}
+
+	h := newAccessHandler(t, "the-admin-token", &gate{})
+	codes := map[int]int{}
+	for range maxFailures + 5 {
+		codes[send(h, "GET", "/api/v1/streams", "", "Authorization", "Bearer guess").Code]++
+	}
+	if codes[401] != maxFailures || codes[429] != 5 {
+		t.Errorf("statuses %v", codes)
+	}
+	if w := send(h, "GET", "/healthz", ""); w.Code != 200 {
+		t.Errorf("health: %d", w.Code)
+	}
+}
+
+func TestPagesOfOtherSitesGetNowhere(t *testing.T) {
+	g := &gate{}
+	h := newAccessHandler(t, "", g)
+	w := send(h, "POST", "/api/v1/denylist", `{"stream":"live/*","ttl":"2h"}`, "Sec-Fetch-Site", "cross-site", "Content-Type", "text/plain")
+	if w.Code != 403 || len(g.denied) != 0 {
+		t.Errorf("a page of another site has denied a stream: %d", w.Code)
+	}
+	for _, host := range []string{"attacker.example:8081", "127.0.0.1.attacker.example", "localhost.attacker.example:8081"} {
+		if w := send(h, "GET", "/api/v1/streams", "", "Host", host); w.Code != http.StatusMisdirectedRequest {
+			t.Errorf("%s is answered with %d", host, w.Code)
+		}
+	}
+	for _, host := range []string{"localhost:8081", "127.0.0.1:8081", "[::1]:8081", "[::1]", "192.0.2.1"} {
+		w := send(h, "GET", "/api/v1/streams", "", "Host", host, "Origin", "http://attacker.example")
+		if w.Code != 200 {
+			t.Errorf("%s is answered with %d", host, w.Code)
+		}
+		for name := range w.Result().Header {
+			if strings.HasPrefix(name, "Access-Control-") {
+				t.Errorf("the answer has %s", name)
+			}
+		}
+	}
+}
