@@ -129,10 +129,6 @@ func plainFor(w http.ResponseWriter, status int, cache, text string) {
 }
 
 const (
-	// headerTimeout bounds how long a client may take over its request header,
-	// and maxHeader its size in bytes: players' requests have a few hundred.
-	headerTimeout = 10 * time.Second
-	maxHeader     = 16 << 10
 	// idleTimeout is longer than a CDN's longest pause between two playlists.
 	idleTimeout = 90 * time.Second
 	// writeTimeout bounds an answer other than a live stream's, which sets its
@@ -140,18 +136,30 @@ const (
 	writeTimeout = 90 * time.Second
 )
 
+// ServerConfig configures NewServer.
+type ServerConfig struct {
+	// HeaderTimeout bounds how long a client may take over its request header, and MaxHeader its size in bytes:
+	// players' requests have a few hundred.
+	HeaderTimeout time.Duration
+	MaxHeader     int
+	// Limiter hears when connections have sent something.
+	Limiter *Limiter
+	Logger  *slog.Logger
+}
+
 // NewServer returns an HTTP server for a handler, with the time limits that a public
 // listener needs.
-func NewServer(handler http.Handler, logger *slog.Logger) *http.Server {
+func NewServer(handler http.Handler, config ServerConfig) *http.Server {
 	return &http.Server{
 		Handler:           handler,
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       headerTimeout,
+		ConnState:         config.Limiter.ConnState,
+		ReadHeaderTimeout: config.HeaderTimeout,
+		ReadTimeout:       config.HeaderTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
+		MaxHeaderBytes:    config.MaxHeader,
 		// OPTIONS * is a preflight like others, and gets the headers of all answers.
 		DisableGeneralOptionsHandler: true,
-		ErrorLog:                     slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		ErrorLog:                     slog.NewLogLogger(config.Logger.Handler(), slog.LevelDebug),
 	}
 }

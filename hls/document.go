@@ -17,8 +17,8 @@ import (
 // document is a rendered body with what HTTP says of it. It is immutable, and its header
 // fields are ready to be put into any answer: requests share all of it.
 type document struct {
-	encoding // as it is
-	gzip     encoding
+	encoding          // as it is
+	gzip     encoding // empty if there is none
 	modified time.Time
 	// lastModified is nil where the document changed twice within its second, which
 	// Last-Modified cannot tell apart: then only the entity tag can.
@@ -96,7 +96,7 @@ func (d *document) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	e := &d.encoding
-	packed := acceptsGzip(r.Header["Accept-Encoding"])
+	packed := d.gzip.body != nil && acceptsGzip(r.Header["Accept-Encoding"])
 	if packed {
 		e = &d.gzip
 	}

@@ -28,9 +28,9 @@ func (s *Server) ServeIndex(w http.ResponseWriter, r *http.Request, name remux.S
 	case p == nil:
 		notFound(w)
 	case byName:
-		p.byName.serve(w, r)
+		s.serveMultivariant(p.byName, w, r)
 	default:
-		p.index.serve(w, r)
+		s.serveMultivariant(p.index, w, r)
 	}
 }
 
@@ -53,7 +53,7 @@ func (s *Server) ServeFile(w http.ResponseWriter, r *http.Request, name remux.St
 		return
 	}
 	c.audience.note(r, time.Now(), audienceTargets*p.status.TargetDuration)
-	p.media.serve(w, r)
+	s.serveMedia(p.media, w, r)
 }
 
 // serveSegment answers for a segment that was listed. Others are not even looked for.

@@ -19,6 +19,8 @@ type Config struct {
 	Window int
 	// SegmentMaxAge is how long caches may keep a segment.
 	SegmentMaxAge time.Duration
+	// Carry says what becomes of a token in a playlist's query.
+	Carry Carry
 	// Grace is how long a stream that was restored waits for its publisher; 0 is 30 s.
 	Grace time.Duration
 	// Retain says how long segments stay after they have left the playlist.

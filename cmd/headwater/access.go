@@ -15,6 +15,7 @@ import (
 	"github.com/headwater-live/headwater/auth"
 	"github.com/headwater-live/headwater/cmd/headwater/config"
 	"github.com/headwater-live/headwater/edge"
+	"github.com/headwater-live/headwater/hls"
 	"github.com/headwater-live/headwater/ingest"
 	"github.com/headwater-live/headwater/remux"
 )
@@ -180,20 +181,27 @@ func ingestRefusal(d auth.Decision) ingest.Decision {
 
 // MayWatch implements edge.Access.
 func (a *access) MayWatch(hr *http.Request, ask edge.Ask) edge.Verdict {
-	hls := ask.Protocol == "hls"
+	isHLS := ask.Protocol == "hls"
 	if ask.Segment && !a.cfg.Auth.CheckSegments {
 		return edge.Verdict{}
 	}
 	r := auth.Request{Action: auth.Play, Stream: string(ask.Name), Query: hr.URL.RawQuery, Protocol: ask.Protocol}
 	r.Remote, _ = netip.ParseAddrPort(hr.RemoteAddr)
+	inPath := isHLS && a.cfg.Auth.HLSToken == config.TokenPath
+	if inPath {
+		r.Query = "" // what a playlist names would not have it
+	}
 	if ask.Token != "" {
 		r.Query = auth.WithToken(r.Query, ask.Token)
 	}
 	d := a.Decide(a.ctx, r)
 	switch {
+	case !d.Allowed && inPath && d.Code == auth.NoToken:
+		d.Reason = "watching this stream needs a token in the path of its URL: /t/TOKEN/APP/NAME/index.m3u8"
+		return a.refused(d)
 	case !d.Allowed:
 		return a.refused(d)
-	case hls:
+	case isHLS:
 		return edge.Verdict{}
 	}
 	return edge.Verdict{Enter: func(end func()) (func(), *edge.Verdict) {
@@ -207,6 +215,17 @@ func (a *access) MayWatch(hr *http.Request, ask edge.Ask) edge.Verdict {
 		}
 		return leave, nil
 	}}
+}
+
+// carry says how tokens get from playlists to what they name.
+func (a *access) carry() hls.Carry {
+	switch {
+	case a.cfg.Auth.Watch.Only(config.PolicyOpen) || a.cfg.Auth.HLSToken == config.TokenPath:
+		return hls.CarryNothing
+	case a.cfg.Auth.CheckSegments:
+		return hls.CarryToAll
+	}
+	return hls.CarryToPlaylists
 }
 
 // refused counts a refusal and says it in HTTP.

@@ -39,6 +39,7 @@ type server struct {
 	private *http.Server
 
 	listeners    listeners
+	limiter      *edge.Limiter // of the public HTTP listeners
 	certificates []*certificate
 	draining     atomic.Bool
 	findings     *findingLog
@@ -51,6 +52,9 @@ type listeners struct{ rtmp, rtmps, http, https, admin net.Listener }
 // wire puts the rooms together and binds every listener.
 func wire(cfg config.Config, logger *slog.Logger) (*server, error) {
 	s := &server{cfg: cfg, logger: logger, findings: newFindingLog(logger), events: events.NewBus(0)}
+	s.limiter = edge.NewLimiter(edge.Limits{
+		Connections: cfg.HTTP.MaxConnections, PerAddress: cfg.HTTP.MaxConnectionsPerIP, Handshakes: cfg.HTTP.MaxHandshakes,
+	})
 	if err := s.listen(); err != nil {
 		s.closeListeners()
 		return nil, failure{err}
@@ -83,6 +87,7 @@ func (s *server) build() error {
 			Retain:        hls.Retention{Segments: s.cfg.HLS.RetainSegments, Age: s.cfg.HLS.Retain},
 			Quota:         int64(s.cfg.Storage.Quota),
 			MaxHeld:       int64(s.cfg.HLS.MaxHeld),
+			Carry:         s.access.carry(),
 			Storage:       blobs,
 			Listed:        s.segmentListed,
 			Logger:        s.logger,
@@ -114,7 +119,9 @@ func (s *server) build() error {
 		handler.FLV = s.flv
 	}
 	s.ingest = ingest.NewServer(s.ingestConfig())
-	s.public = edge.NewServer(handler, s.logger)
+	s.public = edge.NewServer(handler, edge.ServerConfig{
+		HeaderTimeout: s.cfg.HTTP.HeaderTimeout, MaxHeader: s.cfg.HTTP.MaxHeader, Limiter: s.limiter, Logger: s.logger,
+	})
 	token, err := s.cfg.Admin.ReadToken()
 	if err != nil {
 		return fmt.Errorf("read admin token: %w", err)
@@ -202,6 +209,9 @@ func (s *server) listen() error {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", key, err))
 			return
+		}
+		if key == "http.addr" || key == "https.addr" {
+			l = s.limiter.Listener(l)
 		}
 		*to = l
 	}

@@ -1,0 +1,167 @@
+package edge
+
+import (
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+)
+
+// Limits bound the connections of all public listeners together. 0 is no limit.
+type Limits struct {
+	// Connections are those at once, PerAddress those of one address, and Handshakes those that have not sent
+	// anything of a request yet, for which the handshake of TLS has to end first.
+	Connections, PerAddress, Handshakes int
+}
+
+// Limiter accepts connections within limits. What is too much is closed at once, and counted.
+type Limiter struct {
+	limits   Limits
+	refusals struct{ connections, address, handshakes atomic.Uint64 }
+
+	// mu guards all below.
+	mu        sync.Mutex
+	all       int
+	shaking   int
+	byAddress map[netip.Addr]int
+}
+
+// NewLimiter returns a Limiter for any number of listeners.
+func NewLimiter(limits Limits) *Limiter {
+	return &Limiter{limits: limits, byAddress: make(map[netip.Addr]int)}
+}
+
+// Refusals returns how many connections were closed, by reason.
+func (l *Limiter) Refusals() map[string]uint64 {
+	return map[string]uint64{
+		"http-too-many-connections":              l.refusals.connections.Load(),
+		"http-too-many-connections-from-address": l.refusals.address.Load(),
+		"http-too-many-handshakes":               l.refusals.handshakes.Load(),
+	}
+}
+
+// Listener returns a listener that accepts within the limits.
+func (l *Limiter) Listener(inner net.Listener) net.Listener { return &limitedListener{inner, l} }
+
+type limitedListener struct {
+	net.Listener
+	limiter *Limiter
+}
+
+// Accept implements net.Listener.
+func (l *limitedListener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if limited := l.limiter.admit(conn); limited != nil {
+			return limited, nil
+		}
+		_ = conn.Close() // it was told nothing: an answer would cost more than it may
+	}
+}
+
+// admit counts a connection in; it returns nil if a limit is reached.
+func (l *Limiter) admit(conn net.Conn) net.Conn {
+	c := limitedConn{limiter: l, shaking: true}
+	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		c.address = tcp.AddrPort().Addr().Unmap()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	over := func(limit, n int) bool { return limit > 0 && n >= limit }
+	switch {
+	case over(l.limits.Connections, l.all):
+		l.refusals.connections.Add(1)
+		return nil
+	case over(l.limits.PerAddress, l.byAddress[c.address]):
+		l.refusals.address.Add(1)
+		return nil
+	case over(l.limits.Handshakes, l.shaking):
+		l.refusals.handshakes.Add(1)
+		return nil
+	}
+	l.all++
+	l.shaking++
+	l.byAddress[c.address]++
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		return &limitedTCP{TCPConn: tcp, limitedConn: c}
+	}
+	return &limitedOther{Conn: conn, limitedConn: c}
+}
+
+// ConnState is for http.Server: it says when a connection has sent something.
+func (l *Limiter) ConnState(conn net.Conn, state http.ConnState) {
+	if state == http.StateNew {
+		return
+	}
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	if c, ok := conn.(interface{ handshook() }); ok {
+		c.handshook()
+	}
+}
+
+// limitedConn counts a connection out when it is closed.
+type limitedConn struct {
+	limiter *Limiter
+	address netip.Addr
+
+	// Guarded by limiter.mu.
+	shaking, left bool
+}
+
+func (c *limitedConn) handshook() {
+	c.limiter.mu.Lock()
+	defer c.limiter.mu.Unlock()
+	c.handshookLocked()
+}
+
+func (c *limitedConn) handshookLocked() {
+	if c.shaking {
+		c.shaking = false
+		c.limiter.shaking--
+	}
+}
+
+func (c *limitedConn) leave() {
+	l := c.limiter
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.left {
+		return
+	}
+	c.left = true
+	c.handshookLocked()
+	l.all--
+	if l.byAddress[c.address]--; l.byAddress[c.address] <= 0 {
+		delete(l.byAddress, c.address)
+	}
+}
+
+// limitedTCP keeps all that a TCP connection can do, sendfile among it.
+type limitedTCP struct {
+	*net.TCPConn
+	limitedConn
+}
+
+// Close implements net.Conn.
+func (c *limitedTCP) Close() error {
+	c.leave()
+	return c.TCPConn.Close()
+}
+
+type limitedOther struct {
+	net.Conn
+	limitedConn
+}
+
+// Close implements net.Conn.
+func (c *limitedOther) Close() error {
+	c.leave()
+	return c.Conn.Close()
+}

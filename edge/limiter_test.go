@@ -1,0 +1,136 @@
+package edge
+
+import (
+	"bufio"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// startLimited serves HTTP within limits until the test ends.
+func startLimited(t *testing.T, limits Limits, handler http.HandlerFunc) (*Limiter, string) {
+	t.Helper()
+	l := NewLimiter(limits)
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := NewServer(handler, ServerConfig{HeaderTimeout: time.Minute, MaxHeader: 16 << 10, Limiter: l, Logger: slog.New(slog.DiscardHandler)})
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(l.Listener(inner)) }()
+	t.Cleanup(func() { _ = srv.Close(); <-done })
+	return l, inner.Addr().String()
+}
+
+func dial(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	return c
+}
+
+// get sends a request and returns the status, 0 if the connection was closed instead.
+func get(t *testing.T, c net.Conn) int {
+	t.Helper()
+	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		return 0
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		return 0
+	}
+	_, _ = io.Copy(io.Discard, resp.Body)
+	_ = resp.Body.Close()
+	return resp.StatusCode
+}
+
+func ok(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }
+
+// until waits for a condition.
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func TestConnectionsBeyondALimitAreClosedAndCounted(t *testing.T) {
+	for reason, limits := range map[string]Limits{
+		"http-too-many-connections":              {Connections: 2},
+		"http-too-many-connections-from-address": {PerAddress: 2},
+	} {
+		t.Run(reason, func(t *testing.T) {
+			l, addr := startLimited(t, limits, ok)
+			first, second := dial(t, addr), dial(t, addr)
+			if get(t, first) != 204 || get(t, second) != 204 {
+				t.Fatal("those within the limit are not answered")
+			}
+			if status := get(t, dial(t, addr)); status != 0 {
+				t.Errorf("one too many is answered with %d", status)
+			}
+			if n := l.Refusals()[reason]; n != 1 {
+				t.Errorf("%d counted", n)
+			}
+			_ = first.Close()
+			until(t, "there is room again", func() bool { return get(t, dial(t, addr)) == 204 })
+			if get(t, second) != 204 {
+				t.Error("the other connection has gone")
+			}
+		})
+	}
+}
+
+func TestConnectionsThatSayNothingAreBounded(t *testing.T) {
+	l, addr := startLimited(t, Limits{Handshakes: 2}, ok)
+	silent := dial(t, addr)
+	talking := dial(t, addr)
+	if get(t, talking) != 204 || get(t, talking) != 204 {
+		t.Fatal("not answered")
+	}
+	another := dial(t, addr)
+	until(t, "both silent ones are counted", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.shaking == 2 })
+	if status := get(t, dial(t, addr)); status != 0 || l.Refusals()["http-too-many-handshakes"] != 1 {
+		t.Errorf("a third one is answered with %d", status)
+	}
+	if get(t, another) != 204 {
+		t.Error("who speaks late is not answered")
+	}
+	_ = silent.Close()
+	until(t, "there is room again", func() bool { return get(t, dial(t, addr)) == 204 })
+}
+
+func TestATakenOverConnectionIsCountedUntilItIsClosed(t *testing.T) {
+	release := make(chan struct{})
+	l, addr := startLimited(t, Limits{Connections: 1}, func(w http.ResponseWriter, _ *http.Request) {
+		c, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if _, isReader := c.(io.ReaderFrom); !isReader {
+			t.Error("the connection cannot do sendfile")
+		}
+		<-release
+		_ = c.Close()
+		_ = c.Close()
+	})
+	first := dial(t, addr)
+	if _, err := io.WriteString(first, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it was heard", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.shaking == 0 && l.all == 1 })
+	if status := get(t, dial(t, addr)); status != 0 {
+		t.Errorf("one too many is answered with %d", status)
+	}
+	close(release)
+	until(t, "nobody is left", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.all == 0 && len(l.byAddress) == 0 })
+}
