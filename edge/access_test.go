@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -20,8 +21,12 @@ func (o outputs) ServeFile(w http.ResponseWriter, _ *http.Request, _ remux.Strea
 	_, _ = w.Write([]byte(file))
 }
 
-func (o outputs) Serve(w http.ResponseWriter, r *http.Request, _ remux.StreamName) {
-	<-r.Context().Done()
+func (o outputs) Serve(w http.ResponseWriter, r *http.Request, _ remux.StreamName, permit context.Context, leave func()) {
+	defer leave()
+	if r.Method == http.MethodHead {
+		return
+	}
+	<-permit.Done()
 	_, _ = w.Write([]byte("flv ended"))
 }
 
@@ -104,6 +109,10 @@ func TestAViewerThatStaysIsLetInAndSentAway(t *testing.T) {
 	}
 	if inside != 1 {
 		t.Error("who fetches a file is taken for one that stays")
+	}
+	fetch(&Handler{HLS: outputs{t}, Access: d}, "GET", "/live/test.flv")
+	if inside != 2 || left != 2 {
+		t.Errorf("where there is no output, %d are in and %d left", inside, left)
 	}
 	d.verdict.Enter = func(func()) (func(), *Verdict) { return nil, &Verdict{Status: 503, Reason: "full"} }
 	if w := fetch(h, "GET", "/live/test.flv"); w.Code != 503 || w.Header().Get("Retry-After") == "" {

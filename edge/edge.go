@@ -103,6 +103,7 @@ func (e *Handler) get(w http.ResponseWriter, r *http.Request) {
 	case ok && p.kind == flv && e.FLV != nil:
 		e.FLV.Serve(w, r, p.name, permit, leave)
 	default:
+		leave()
 		plain(w, http.StatusNotFound, "not found: try /APP/NAME/index.m3u8 or /APP/NAME.flv")
 	}
 }

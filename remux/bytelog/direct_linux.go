@@ -21,13 +21,13 @@ type direct struct {
 	iov   [4]syscall.Iovec
 }
 
-// open prepares writing to a TCP connection. Others stay unusable.
+// open prepares writing to a socket, or to what wraps one as it is. Others, such as TLS, stay unusable.
 func (d *direct) open(nc net.Conn) {
-	tcp, ok := nc.(*net.TCPConn)
+	socket, ok := nc.(syscall.Conn)
 	if !ok {
 		return
 	}
-	raw, err := tcp.SyscallConn()
+	raw, err := socket.SyscallConn()
 	if err != nil {
 		return // it is closed: writing to it will say so
 	}
