@@ -56,7 +56,13 @@ func newAPIClient(t *testing.T, s *server) *apiClient {
 // ask makes a request whose answer must have a status and fit the document. Headers are pairs.
 func (c *apiClient) ask(method, path string, status int, headers ...string) (http.Header, []byte) {
 	c.t.Helper()
-	r, err := http.NewRequestWithContext(c.t.Context(), method, c.server.adminURL(path), nil)
+	return c.send(method, path, "", status, headers...)
+}
+
+// send is ask with a body.
+func (c *apiClient) send(method, path, body string, status int, headers ...string) (http.Header, []byte) {
+	c.t.Helper()
+	r, err := http.NewRequestWithContext(c.t.Context(), method, c.server.adminURL(path), strings.NewReader(body))
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -72,28 +78,28 @@ func (c *apiClient) ask(method, path string, status int, headers ...string) (htt
 		c.t.Fatal(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
+	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	if resp.StatusCode != status {
-		c.t.Fatalf("%s %s: %d, want %d: %s", method, path, resp.StatusCode, status, body)
+		c.t.Fatalf("%s %s: %d, want %d: %s", method, path, resp.StatusCode, status, answer)
 	}
-	resp.Body = io.NopCloser(bytes.NewReader(body))
+	resp.Body = io.NopCloser(bytes.NewReader(answer))
 	if ok, errs := c.validator.ValidateHttpResponse(r, resp); !ok {
 		for _, e := range errs {
-			c.t.Errorf("%s %s: %d: %s: %s %+v\n%s", method, path, status, e.Message, e.Reason, e.SchemaValidationErrors, body)
+			c.t.Errorf("%s %s: %d: %s: %s %+v\n%s", method, path, status, e.Message, e.Reason, e.SchemaValidationErrors, answer)
 		}
 	}
 	if origin := resp.Header.Get("Access-Control-Allow-Origin"); origin != "" {
 		c.t.Errorf("%s %s sends CORS headers", method, path)
 	}
 	var value any
-	if json.Unmarshal(body, &value) == nil {
+	if json.Unmarshal(answer, &value) == nil {
 		c.note(value)
 	}
 	c.answered[fmt.Sprintf("%s %s %d", strings.ToLower(method), c.template(path), status)] = true
-	return resp.Header, body
+	return resp.Header, answer
 }
 
 // template returns the path of the document that a request's path fits.
@@ -102,6 +108,7 @@ func (c *apiClient) template(path string) string {
 	parts := strings.Split(strings.TrimPrefix(u.Path, "/api/v1/"), "/")
 	names := map[string][]string{
 		"streams": {"", "{app}", "{name}"}, "publications": {"", "{app}", "{name}", "{generation}"}, "viewers": {"", "{id}"},
+		"sessions": {"", "{id}"}, "denylist": {"", "{id}"},
 	}[parts[0]]
 	for i := 1; i < len(parts) && i < len(names); i++ {
 		parts[i] = names[i]
@@ -140,13 +147,15 @@ func TestTheAPIIsWhatItsDocumentSays(t *testing.T) {
 	c.ask("GET", "/api/v1/streams", 401)
 	for _, path := range []string{
 		"/api/v1/streams/live/test", "/api/v1/publications", "/api/v1/publications/live/test/1", "/api/v1/viewers",
-		"/api/v1/events", "/api/v1/server", "/api/v1/config", "/api/v1/openapi.yaml",
+		"/api/v1/events", "/api/v1/server", "/api/v1/config", "/api/v1/openapi.yaml", "/api/v1/sessions", "/api/v1/denylist",
 	} {
 		c.ask("GET", path, 401)
 	}
-	for _, path := range []string{"/api/v1/streams/live/test", "/api/v1/publications/live/test/1", "/api/v1/viewers/1"} {
+	for _, path := range []string{"/api/v1/streams/live/test", "/api/v1/publications/live/test/1", "/api/v1/viewers/1",
+		"/api/v1/sessions/1", "/api/v1/denylist/1"} {
 		c.ask("DELETE", path, 401)
 	}
+	c.ask("POST", "/api/v1/denylist", 401)
 	c.token = "sesame"
 
 	pub, next := publishSample(t, s, "live/test", 3)
@@ -167,7 +176,9 @@ func TestTheAPIIsWhatItsDocumentSays(t *testing.T) {
 	c.lists()
 	c.conditions()
 	c.refusals()
+	c.permissions()
 	c.endings()
+	c.guesses()
 	c.complete()
 }
 
