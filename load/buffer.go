@@ -7,6 +7,7 @@ import "time"
 type playback struct {
 	meter   *meter
 	playing bool
+	empty   bool // a stall is going on
 	buffer  time.Duration
 	at      time.Time // when buffer was true
 }
@@ -15,6 +16,7 @@ type playback struct {
 func (p *playback) add(d time.Duration, now time.Time) {
 	p.advance(now)
 	p.buffer += d
+	p.empty = p.empty && p.buffer <= 0
 }
 
 // begin starts to play, when the player has what it wants to have before.
@@ -31,13 +33,14 @@ func (p *playback) advance(now time.Time) {
 	}
 	played := now.Sub(p.at)
 	p.at = now
-	switch {
-	case played <= p.buffer:
+	if played <= p.buffer {
 		p.buffer -= played
-	case p.buffer > 0:
-		p.meter.stall(1, played-p.buffer)
-		p.buffer = 0
-	default:
-		p.meter.stall(0, played)
+		return
 	}
+	stalls := int64(0)
+	if !p.empty {
+		stalls, p.empty = 1, true
+	}
+	p.meter.stall(stalls, played-p.buffer)
+	p.buffer = 0
 }

@@ -39,6 +39,9 @@ type Config struct {
 	PID int
 	// Observe, if not nil, is called about once a second with the state of things.
 	Observe func(Progress)
+
+	// baseline is how long publishers run before the server's memory without viewers is measured.
+	baseline time.Duration
 }
 
 // Viewers are viewers of one protocol.
@@ -68,6 +71,7 @@ func (c Config) withDefaults() Config {
 	c.Ramp = cmp.Or(c.Ramp, 500)
 	c.Duration = cmp.Or(c.Duration, 30*time.Second)
 	c.Stall = cmp.Or(c.Stall, time.Second)
+	c.baseline = cmp.Or(c.baseline, 2*time.Second)
 	c.Streams = cmp.Or(c.Streams, c.Publishers, 1)
 	return c
 }

@@ -200,6 +200,7 @@ func (v *viewer) joinRTMP(ctx context.Context, f **flow) (*rtmp.Client, error) {
 	defer done()
 	client, err := rtmp.Dial(ctx, v.url, rtmp.ClientConfig{
 		Timeout: joinTimeout,
+		TLS:     v.group.network.tls,
 		Dial: func(ctx context.Context, _, addr string) (net.Conn, error) {
 			conn, err := v.group.network.dial(ctx, addr, v.id)
 			if err != nil {

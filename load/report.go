@@ -65,6 +65,7 @@ type ViewerReport struct {
 	Joined     int64    `json:"joined"` // ever
 	Connected  int64    `json:"connected"`
 	Bytes      int64    `json:"bytes"`
+	Received   int64    `json:"received_bytes"` // of the whole run
 	BitsPerSec float64  `json:"bits_per_s"`
 	// Each viewer's bytes. One that lost frames has less than the others, also if it is not looked into.
 	LeastBytes  int64 `json:"least_bytes_of_a_viewer"`
@@ -192,7 +193,7 @@ func (g *group) report(bytes int64, seconds float64) ViewerReport {
 	}
 	return ViewerReport{
 		Protocol: g.protocol, Count: len(g.viewers), Joined: m.joined.Load(), Connected: m.connected.Load(),
-		Bytes: bytes, BitsPerSec: rate(bytes, seconds),
+		Bytes: bytes, Received: m.bytes.Load(), BitsPerSec: rate(bytes, seconds),
 		LookedInto: looked, Frames: m.frames.Load(), Lost: m.lost.Load(), Repeated: m.repeated.Load(), Delay: m.delay.delays(),
 		Stalls: m.stalls.Load(), StallSeconds: time.Duration(m.stalled.Load()).Seconds(),
 		Segments: m.segments.Load(), Skipped: m.skipped.Load(), Reconnects: m.reconnects.Load(), Errors: m.errors.snapshot(),

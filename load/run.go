@@ -21,8 +21,6 @@ const (
 	// settleTimeout is how long clients may take, after the last one has begun, until each has been accepted or
 	// refused: a player of HLS waits for the first segment.
 	settleTimeout = 30 * time.Second
-	// baseline is how long publishers run before the server's memory without viewers is measured.
-	baseline = 2 * time.Second
 
 	look    = 50 * time.Millisecond // how often it is looked whether a phase is over
 	observe = time.Second           // how often usage is read and Observe called
@@ -123,7 +121,7 @@ func (r *run) phases(ctx, working context.Context, workers *sync.WaitGroup) erro
 		if r.publishers.accepted.Load() == 0 && ctx.Err() == nil {
 			return unreachable("publisher", &r.publishers.errors)
 		}
-		r.wait(ctx, "publishers run", baseline, true, nil)
+		r.wait(ctx, "publishers run", c.baseline, true, nil)
 	}
 	r.usage()
 	r.before = r.server

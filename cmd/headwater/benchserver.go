@@ -45,10 +45,12 @@ func startBenchServer(ctx context.Context, flags []string) (*benchServer, error)
 	args := append([]string{"serve",
 		"--rtmp.addr=127.0.0.1:0", "--http.addr=127.0.0.1:0", "--admin.addr=127.0.0.1:0", "--storage.dir=" + folder,
 		"--rtmp.max_connections=1000000", "--rtmp.max_connections_per_ip=1000000",
+		"--http.max_connections=1000000", "--http.max_connections_per_ip=1000000",
 	}, flags...)
 	args = append(args, "--log.format=json", "--log.level=info")
 	s := &benchServer{cmd: exec.Command(self, args...), folder: folder, followed: make(chan struct{})}
-	s.cmd.Dir = folder // no headwater.yaml of the user's
+	s.cmd.Args[0] = os.Args[0] // the name that this program goes by
+	s.cmd.Dir = folder         // no headwater.yaml of the user's
 	s.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "HEADWATER_") })
 	// Ctrl-C is for this process, which asks the server to end afterwards.
 	s.cmd.SysProcAttr = ownGroup()
