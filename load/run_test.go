@@ -253,7 +253,9 @@ func countBytes(t *testing.T, secure, looks bool) {
 	}
 	cancel()
 	<-done
-	<-watched
+	if err := <-watched; err == nil || errors.Is(err, errEnded) {
+		t.Errorf("it ended with %v before it was told to", err)
+	}
 	web.CloseClientConnections()
 }
 

@@ -45,6 +45,8 @@ var rooms = map[string][]string{
 
 	"load": {"ingest/rtmp", "remux/flvtag", "remux/h264", "golang.org/x/sys/unix"},
 
+	"scripts/plot-growth": {"load"},
+
 	"auth":    {"github.com/golang-jwt/jwt/v5"},
 	"storage": {},
 	"edge":    {"remux", "golang.org/x/time/rate"},
