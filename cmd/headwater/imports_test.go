@@ -18,7 +18,7 @@ const module = "github.com/headwater-live/headwater"
 // output, and only cmd/headwater sees everything. A new package needs a row before it gets a file.
 var rooms = map[string][]string{
 	"cmd/headwater": {
-		"admin", "auth", "cmd/headwater/config", "edge", "events", "flv", "hls", "ingest", "ingest/rtmp", "load",
+		"admin", "auth", "cmd/headwater/config", "edge", "events", "flv", "hls", "hooks", "ingest", "ingest/rtmp", "load",
 		"remux/...", "storage",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/fsnotify/fsnotify",
 	},
@@ -51,6 +51,7 @@ var rooms = map[string][]string{
 	"storage": {},
 	"edge":    {"remux", "golang.org/x/time/rate"},
 	"events":  {},
+	"hooks":   {"events"},
 	"admin":   {"events", "remux", "remux/histogram", "github.com/prometheus/client_golang/...", "github.com/coder/websocket"},
 }
 

@@ -18,6 +18,7 @@ func (s *server) sources() admin.Sources {
 		Refusals: s.refusals,
 		Viewers:  map[string]func() admin.ViewerCounts{"rtmp": viewers(s.ingest.Metrics())},
 		Limits:   s.limits(),
+		Hooks:    s.hookStatus,
 	}
 	if s.flv != nil {
 		sources.Viewers["flv"] = viewers(s.flv.Metrics())

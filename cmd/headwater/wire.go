@@ -18,6 +18,7 @@ import (
 	"github.com/headwater-live/headwater/events"
 	"github.com/headwater-live/headwater/flv"
 	"github.com/headwater-live/headwater/hls"
+	"github.com/headwater-live/headwater/hooks"
 	"github.com/headwater-live/headwater/ingest"
 	"github.com/headwater-live/headwater/remux"
 	"github.com/headwater-live/headwater/storage"
@@ -44,6 +45,7 @@ type server struct {
 	draining     atomic.Bool
 	findings     *findingLog
 	events       *events.Bus
+	hooks        *hooks.Dispatcher // nil if there are none
 }
 
 // listeners are the bound sockets; nil is off.
@@ -139,7 +141,7 @@ func (s *server) build() error {
 		Access:    adminAccess{s.access.Gate},
 		Logger:    s.logger,
 	}), s.logger)
-	return nil
+	return s.openHooks()
 }
 
 // maxTakeovers says in the hub's way what the setting means: 0 is no limit.
@@ -345,6 +347,9 @@ func (s *server) drain() {
 		s.hls.Close(ctx)
 	}
 	s.events.Close()
+	if s.hooks != nil {
+		s.hooks.Close(ctx)
+	}
 	for _, h := range []*http.Server{s.public, s.private} {
 		if err := h.Shutdown(ctx); err != nil {
 			_ = h.Close()

@@ -34,6 +34,7 @@ func (c Config) check() Faults {
 	checkTLS(c.RTMPS, "rtmps", add)
 	checkTLS(c.HTTPS, "https", add)
 	c.checkPorts(add)
+	checkHooks(c.Hooks, add)
 	if c.RTMP.Addr == "" && c.RTMPS.Addr == "" {
 		add("rtmp.addr", "rtmps.addr", "is off, and so is rtmps.addr: nobody could publish")
 	}

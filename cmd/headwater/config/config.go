@@ -40,6 +40,7 @@ type Config struct {
 	Stream  Stream
 	FLV     FLV
 	Auth    Auth
+	Hooks   Hooks
 	Log     Log
 	Drain   Drain
 

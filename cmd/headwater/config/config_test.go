@@ -27,7 +27,7 @@ func TestDefaultsAreValidAndMeanWhatTheTableSays(t *testing.T) {
 // Every row must reach a field of its own: two rows that set the same one would be a copy and paste.
 func TestEveryRowHasAFieldOfItsOwn(t *testing.T) {
 	other := map[string]string{"address": "127.0.0.1:1", "boolean": "false", "file": "other", "folder": "other", "secret": "other", "text": "other",
-		"rules": "deny", "URL": "http://other/"}
+		"rules": "deny", "URL": "http://other/", "URLs": "http://other/", "events": "stream.live"}
 	seen := map[string]bool{}
 	for _, s := range table {
 		if seen[s.key] || !regexp.MustCompile(`^[a-z]+\.[a-z_]+$`).MatchString(s.key) || s.help == "" {

@@ -34,7 +34,7 @@ const (
 )
 
 // table has every setting, in the order in which they are shown.
-var table = slices.Concat(listenerTable, outputTable, authTable, serverTable)
+var table = slices.Concat(listenerTable, outputTable, authTable, hookTable, serverTable)
 
 // listenerTable has what is listened on, and what those who connect may do.
 var listenerTable = []setting{
