@@ -31,7 +31,7 @@ func testBrowserPlays(t *testing.T, o origin, kind string) {
 	src := f.make(t)
 	ctx := limit(t, 90*time.Second)
 	name := "browser-" + kind
-	pushInBackground(ctx, t, src.path, o.publishURL(name))
+	pushUnderReferee(ctx, t, src.path, o, name)
 
 	url := map[string]string{"hls": o.hlsURL(name), "flv": o.flvURL(name)}[kind]
 	waitForHLS(ctx, t, o.hlsURL(name), 3) // a player starts three segments behind the live edge

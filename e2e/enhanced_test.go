@@ -171,6 +171,7 @@ func compareTags(t *testing.T, output string, kind int, in, out []flvTag) {
 func checkEnhancedHLS(ctx context.Context, t *testing.T, src enhancedSource, rec *hlsRecording, video, audio enhancedCodec) {
 	t.Helper()
 	report(t, "HLS", rec.faults)
+	report(t, "HLS", rec.judge())
 	path := filepath.Join(t.TempDir(), "recording.ts")
 	writeFile(t, path, bytes.Join(rec.parts(), nil))
 	if len(rec.parts()) != 1 {

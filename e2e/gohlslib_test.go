@@ -10,24 +10,32 @@ import (
 
 	"github.com/bluenviron/gohlslib/v2"
 	"github.com/bluenviron/gohlslib/v2/pkg/codecs"
+
+	"github.com/headwater-live/headwater/e2e/hlscheck"
 )
+
+// behindLive is how many segments behind the live edge gohlslib starts; 3 is its default.
+const behindLive = 4
 
 // TestGohlslibPlays lets gohlslib's client play live to the end and accounts for
 // every access unit from the one that it started with.
 func TestGohlslibPlays(t *testing.T) {
 	// gohlslib asks for the segment after the last one, and gives up where neither that nor
-	// EXT-X-ENDLIST is there: so the end has to come at once.
-	s := startServer(t, "--stream.grace", "100ms")
+	// EXT-X-ENDLIST is there: so the end has to come at once, and it starts as far behind the
+	// live edge as leaves a busy machine some seconds.
+	s := startServer(t, "--stream.grace", "100ms", "--hls.window", "20")
 	f := fixtureNamed(t, "high-bframes")
 	src := f.make(t)
 	ctx := limit(t, 2*time.Duration(f.seconds)*time.Second+pushLimit)
+	r := callReferee(ctx, t, hlscheck.Options{URL: s.hlsURL(f.name), Slack: busySlack, Grace: 100 * time.Millisecond})
 	pushed := make(chan struct{})
 	go func() {
 		defer close(pushed)
 		ffmpegPush(ctx, t, src.path, s.publishURL(f.name))
+		r.Mark(hlscheck.StreamEnded)
 	}()
 	defer func() { <-pushed }()
-	waitForHLS(ctx, t, s.hlsURL(f.name), 3)
+	waitForHLS(ctx, t, s.hlsURL(f.name), behindLive)
 
 	played, err := playWithGohlslib(ctx, s.hlsURL(f.name))
 	if !errors.Is(err, gohlslib.ErrClientEOS) {
@@ -49,12 +57,13 @@ func TestGohlslibPlays(t *testing.T) {
 		t.Error("gohlslib's first picture is no keyframe")
 	}
 	report(t, "gohlslib", account(in, played, tsTolerance))
+	r.verdict(t)
 }
 
 // playWithGohlslib plays until the stream ends.
 func playWithGohlslib(ctx context.Context, playlistURL string) (media, error) {
 	var played media
-	client := &gohlslib.Client{URI: playlistURL, HTTPClient: viewerClient}
+	client := &gohlslib.Client{URI: playlistURL, HTTPClient: viewerClient, StartDistance: behindLive, MaxDistance: 100}
 	quiet := func(string) {}
 	client.OnDownloadPrimaryPlaylist, client.OnDownloadStreamPlaylist = quiet, quiet
 	client.OnDownloadSegment, client.OnDownloadPart = quiet, quiet

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/bluenviron/gohlslib/v2/pkg/playlist"
+
+	"github.com/headwater-live/headwater/e2e/hlscheck"
 )
 
 // pollInterval is how often the recorder asks for the playlist: far more often
@@ -32,10 +34,11 @@ type segment struct {
 type hlsRecording struct {
 	segments []segment
 	variants []*playlist.MultivariantVariant
-	last     *playlist.Media // the newest media playlist
-	text     string          // the same as it was served
-	ended    bool            // the playlist has EXT-X-ENDLIST
-	faults   []string        // rules of RFC 8216 that were broken on the way
+	last     *playlist.Media  // the newest media playlist
+	text     string           // the same as it was served
+	ended    bool             // the playlist has EXT-X-ENDLIST
+	faults   []string         // rules of RFC 8216 that were broken on the way
+	history  hlscheck.History // the same for the referee
 }
 
 // hlsRecorder records one stream.
@@ -131,7 +134,35 @@ func (r *hlsRecorder) playlist(address string) (playlist.Playlist, []byte, error
 	if err != nil {
 		return nil, nil, fmt.Errorf("parse playlist: %w\n%s", err, f.body)
 	}
+	r.keep(list, address, f)
 	return list, f.body, nil
+}
+
+// keep keeps a version of a playlist for the referee.
+func (r *hlsRecorder) keep(list playlist.Playlist, address string, f fetched) {
+	versions := &r.rec.history.Media
+	if _, ok := list.(*playlist.Multivariant); ok {
+		versions = &r.rec.history.Multivariant
+	}
+	now := time.Now()
+	if n := len(*versions); n > 0 && bytes.Equal((*versions)[n-1].Body, f.body) {
+		(*versions)[n-1].LastSeen = now
+		return
+	}
+	*versions = append(*versions, hlscheck.Version{URL: address, At: now, LastSeen: now, Header: f.header, Body: f.body})
+	if media, ok := list.(*playlist.Media); ok && media.Endlist {
+		r.rec.history.Marks = append(r.rec.history.Marks, hlscheck.Mark{Event: hlscheck.StreamEnded, At: now})
+	}
+}
+
+// judge has the referee find what is wrong with the recording. Rules to ignore are those that the
+// test itself breaks.
+func (rec hlsRecording) judge(ignore ...string) []string {
+	var faults []string
+	for _, finding := range hlscheck.CheckSegments(rec.history, hlscheck.Options{Slack: busySlack, Ignore: ignore}).Must() {
+		faults = append(faults, finding.String())
+	}
+	return faults
 }
 
 // poll reads the media playlist once and fetches what is new in it.
@@ -243,6 +274,10 @@ func (r *hlsRecorder) take(sequence int, s *playlist.MediaSegment, list *playlis
 			r.fault("segment %d has the URI of segment %d", sequence, old.sequence)
 		}
 	}
+	if r.rec.history.Segments == nil {
+		r.rec.history.Segments = map[string][]byte{}
+	}
+	r.rec.history.Segments[address.String()] = f.body
 	r.rec.segments = append(r.rec.segments, segment{
 		sequence: sequence, uri: s.URI, duration: s.Duration,
 		discontinuity: s.Discontinuity, date: s.DateTime, data: f.body, listed: now,

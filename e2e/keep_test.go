@@ -186,6 +186,29 @@ func (r *referee) verdict(t *testing.T) hlscheck.Report {
 	return report
 }
 
+// pushUnderReferee pushes an FLV file in real time until the file or the test ends, and has the
+// referee watch what comes out as long.
+func pushUnderReferee(ctx context.Context, t *testing.T, path string, o origin, name string) {
+	t.Helper()
+	ctx, end := context.WithCancel(ctx)
+	r := callReferee(ctx, t, hlscheck.Options{URL: o.hlsURL(name), Slack: busySlack})
+	cmd := command(ctx, t, "ffmpeg", "-v", "error", "-nostdin", "-re", "-i", path, "-c", "copy", "-f", "flv", o.publishURL(name))
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // the file has ended, or it was killed
+		r.Mark(hlscheck.PublisherLeft)
+	}()
+	t.Cleanup(func() {
+		r.verdict(t)
+		end()
+		<-ended
+	})
+}
+
 // eventually asks again and again until there is no error left.
 func eventually(ctx context.Context, t *testing.T, what string, ask func() error) {
 	t.Helper()

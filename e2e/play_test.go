@@ -18,7 +18,7 @@ func TestRTMPPlayersPlay(t *testing.T) {
 	const name = "rtmp-players"
 	src := browserFixture.make(t)
 	ctx := limit(t, 2*time.Minute)
-	pushInBackground(ctx, t, src.path, s.publishURL(name))
+	pushUnderReferee(ctx, t, src.path, s.origin, name)
 	waitForHLS(ctx, t, s.hlsURL(name), 1)
 	for player, play := range map[string]func(context.Context, *testing.T, string){
 		"ffmpeg": ffmpegLive, "mpv": mpvLive, "rtmpdump": rtmpdumpLive,

@@ -18,7 +18,7 @@ func TestPlayersPlay(t *testing.T) {
 	const name = "players"
 	ctx := limit(t, 2*time.Minute)
 	src := browserFixture.make(t)
-	pushInBackground(ctx, t, src.path, s.publishURL(name))
+	pushUnderReferee(ctx, t, src.path, s.origin, name)
 	waitForHLS(ctx, t, s.hlsURL(name), 3)
 	for kind, url := range map[string]string{"hls": s.hlsURL(name), "flv": s.flvURL(name)} {
 		for player, play := range map[string]func(context.Context, *testing.T, string){

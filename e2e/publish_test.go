@@ -83,6 +83,7 @@ func (r *recordings) wait(t *testing.T) {
 		t.Errorf("FLV: %v", r.flvErr)
 	}
 	report(t, "HLS", r.hls.faults)
+	report(t, "HLS", r.hls.judge())
 	report(t, "FLV", r.flv.faults)
 	if t.Failed() {
 		t.FailNow()

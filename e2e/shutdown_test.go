@@ -41,6 +41,7 @@ func TestShutdownEndsEverybodyCleanly(t *testing.T) {
 		t.Errorf("the FLV response was cut: ended %t, %v", rec.flv.ended, rec.flvErr)
 	}
 	report(t, "HLS", rec.hls.faults)
+	report(t, "HLS", rec.hls.judge())
 	report(t, "FLV", rec.flv.faults)
 	checkCutShort(t, rec, src.media)
 	checkStoredSegments(t, s.storage, len(rec.hls.segments))
