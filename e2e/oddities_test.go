@@ -188,6 +188,9 @@ func testOddity(t *testing.T, at origin, o oddity, path string) {
 	name := o.name[:min(len(o.name), 40)]
 	name = string(bytes.ReplaceAll([]byte(name), []byte("^"), []byte("_")))
 	rec := watch(ctx, at, name)
+	if o.discontinuities > 0 {
+		rec.ignore = []string{"discontinuity-needless"} // the timeline closes the jump that it stands for
+	}
 	client, err := rtmp.Dial(ctx, at.publishURL(name), rtmp.ClientConfig{})
 	if err != nil {
 		t.Fatal(err)
