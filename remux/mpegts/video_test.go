@@ -165,17 +165,22 @@ type fedUnit struct {
 	nalus    [][]byte
 }
 
-// randomVideo makes access units of up to 300 KB at uneven distances, some of them
-// around a packet boundary.
+// maxRandom is the size of the largest NALU of randomVideo: more than the 64 KB that the
+// length of a PES packet can say. The readers copy what they have of a unit with each
+// packet, so their time grows with its square.
+const maxRandom = 80 << 10
+
+// randomVideo makes access units of NALUs of up to maxRandom at uneven distances, some of
+// them around a packet boundary.
 func randomVideo(rng *rand.Rand, count int, start int64) (units []mpegts.VideoUnit, want []fedUnit) {
 	dts := start
 	for i := range count {
-		size := 1 + rng.IntN(300<<10)
+		size := 1 + rng.IntN(maxRandom)
 		switch rng.IntN(3) {
 		case 0:
 			size = 1 + rng.IntN(2_000)
 		case 1:
-			size = max(1, (1+rng.IntN(800))*184-rng.IntN(64))
+			size = max(1, (1+rng.IntN(maxRandom/184))*184-rng.IntN(64))
 		}
 		first := byte(0x41)
 		f := fedUnit{dts: dts, pts: dts + int64(rng.IntN(4))*3_003}
