@@ -20,6 +20,9 @@ const (
 	// slack is what rounding allows beyond the target duration: EXTINF rounded to
 	// the nearest second must not exceed it (RFC 8216, 4.3.3.1).
 	slack = perSecond/2 - perMillisecond
+	// listingDelay is how long after its end a segment may be listed: when the next frame
+	// has come and the storage has taken it, or has not in time (defaultStoreTimeout).
+	listingDelay = 400 * perMillisecond
 	// defaultFrame is the duration of a frame before it is known.
 	defaultFrame = 40 * perMillisecond
 	// maxFrame is the longest step between frames that is believed to be a duration
@@ -117,8 +120,13 @@ func (c *cutter) limit() ticks {
 	if c.target == 0 {
 		return max(longestFirst, c.segment) + slack
 	}
-	return c.target + slack
+	return longestOf(c.target)
 }
+
+// longestOf returns the longest segment that a target duration allows: its EXTINF is
+// rounded to the nearest second, and it has to be listed within 1.5 target durations
+// (RFC 8216bis, 6.2.1), which is the narrower bound where the target is one second.
+func longestOf(target ticks) ticks { return min(target+slack, target*3/2-listingDelay) }
 
 // begin opens a segment at a packet's time.
 func (c *cutter) begin(at ticks, quick bool) {
@@ -163,6 +171,9 @@ func (c *cutter) fixTarget(duration ticks) {
 		longest = max(longest, ticks(n)*c.gop+earlyCut)
 	}
 	seconds := max((longest+perSecond/2)/perSecond, (c.segment+perSecond-1)/perSecond, 1)
+	if longest > longestOf(seconds*perSecond) {
+		seconds++
+	}
 	c.target = min(seconds, (c.limit()+perSecond/2)/perSecond) * perSecond
 }
 

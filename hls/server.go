@@ -44,8 +44,8 @@ type Config struct {
 }
 
 const (
-	// defaultStoreTimeout leaves a segment of 1.25 target durations in time: a new one
-	// is due 1.5 target durations after the one before.
+	// defaultStoreTimeout leaves the longest segment in time: a new one is due 1.5 target
+	// durations after the one before (listingDelay).
 	defaultStoreTimeout = 300 * time.Millisecond
 	defaultMaxHeld      = 256 << 20
 )

@@ -198,3 +198,24 @@ func TestTheQuotaTakesTheOldestRemovedSegmentsAndNoListedOne(t *testing.T) {
 		s.accounts(s.report())
 	})
 }
+
+func TestASegmentIsListedInTimeWhateverTheGOPAndTheStorageTake(t *testing.T) {
+	for _, gop := range []int{25, 28, 31, 33, 35, 37} { // frames of 40 ms
+		onStage(t, Config{Segment: time.Second}, func(s *stage) {
+			e := at25(gop)
+			s.publish(e, 0, 10_000)
+			for at := int64(10_000); at < 40_000; at += 3_000 {
+				s.store.set(nil, time.Duration(at/3_000%2)*290*time.Millisecond) // at once, then just in time
+				s.send(e.frames(at, at+3_000))
+			}
+			s.store.set(nil, 0)
+			s.leave()
+			r := s.report("discontinuity-needless")
+			target := time.Duration(s.channel().window.target)
+			// Who looks every 100 ms sees it that much later, at most.
+			if gap := r.Measured.MaxListingGap; gap > target*3/2+100*time.Millisecond {
+				t.Errorf("GOPs of %d ms: a segment was listed %v after the one before, the target duration is %v", gop*40, gap, target)
+			}
+		})
+	}
+}
