@@ -70,7 +70,7 @@ type playback struct {
 }
 
 // playInBrowser starts Chromium on a page of another origin than the media's,
-// which plays url with hls.js (kind "hls") or mpegts.js ("flv").
+// which plays url with hls.js (kind "hls") or mpegts.js ("flv", "ws").
 func playInBrowser(ctx context.Context, t *testing.T, kind, url string, limit time.Duration) *playback {
 	t.Helper()
 	needTool(t, "npm")

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// flvRecording is one HTTP-FLV response.
+// flvRecording is one HTTP-FLV response, or another one that lasts as long as the stream.
 type flvRecording struct {
 	status int
 	header http.Header
@@ -24,6 +24,11 @@ type flvRecording struct {
 // recordFLV reads the response at url until it ends or ctx does. asked is
 // closed when the request has been sent; the stream need not exist before.
 func recordFLV(ctx context.Context, url string, asked chan<- struct{}) (flvRecording, error) {
+	return record(ctx, url, "video/x-flv", asked)
+}
+
+// record does so with a stream of a certain type.
+func record(ctx context.Context, url, contentType string, asked chan<- struct{}) (flvRecording, error) {
 	sent := false
 	trace := &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) {
 		if asked != nil && !sent {
@@ -38,7 +43,7 @@ func recordFLV(ctx context.Context, url string, asked chan<- struct{}) (flvRecor
 	req.Header.Set("Origin", "http://player.example")
 	res, err := viewerClient.Do(req)
 	if err != nil {
-		return flvRecording{}, fmt.Errorf("open FLV: %w", err)
+		return flvRecording{}, fmt.Errorf("open stream: %w", err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	rec := flvRecording{status: res.StatusCode, header: res.Header}
@@ -51,13 +56,13 @@ func recordFLV(ctx context.Context, url string, asked chan<- struct{}) (flvRecor
 	case err != nil && ctx.Err() == nil:
 		return rec, fmt.Errorf("read FLV: %w", err)
 	}
-	rec.checkHeader()
+	rec.checkHeader(contentType)
 	return rec, nil
 }
 
-func (rec *flvRecording) checkHeader() {
+func (rec *flvRecording) checkHeader(contentType string) {
 	for key, want := range map[string]string{
-		"Content-Type":      "video/x-flv",
+		"Content-Type":      contentType,
 		"Cache-Control":     "no-store",
 		"X-Accel-Buffering": "no",
 	} {

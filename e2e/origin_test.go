@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -24,6 +25,11 @@ const app = "live"
 func (o origin) publishURL(name string) string { return o.rtmp + "/" + app + "/" + name }
 func (o origin) hlsURL(name string) string     { return o.http + "/" + app + "/" + name + "/index.m3u8" }
 func (o origin) flvURL(name string) string     { return o.http + "/" + app + "/" + name + ".flv" }
+
+func (o origin) tsURL(name string) string { return o.http + "/" + app + "/" + name + ".ts" }
+func (o origin) wsURL(name string) string {
+	return "ws" + strings.TrimPrefix(o.flvURL(name), "http")
+}
 
 // awaited returns when a viewer waits for the stream by the admin API: a request that has been
 // sent need not have been read.

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestPlayersPlay lets ffprobe, ffmpeg and mpv watch a live stream by HLS and by
-// HTTP-FLV, as their users do: they come in the middle and leave before the end.
+// TestPlayersPlay lets ffprobe, ffmpeg, mpv and VLC watch a live stream by HLS,
+// by HTTP-FLV and by HTTP-TS, as their users do: they come in the middle and leave before the end.
 func TestPlayersPlay(t *testing.T) {
 	s := startServer(t)
 	const name = "players"
@@ -20,9 +20,9 @@ func TestPlayersPlay(t *testing.T) {
 	src := browserFixture.make(t)
 	pushUnderReferee(ctx, t, src.path, s.origin, name)
 	waitForHLS(ctx, t, s.hlsURL(name), 3)
-	for kind, url := range map[string]string{"hls": s.hlsURL(name), "flv": s.flvURL(name)} {
+	for kind, url := range map[string]string{"hls": s.hlsURL(name), "flv": s.flvURL(name), "ts": s.tsURL(name)} {
 		for player, play := range map[string]func(context.Context, *testing.T, string){
-			"ffprobe": ffprobeLive, "ffmpeg": ffmpegLive, "mpv": mpvLive,
+			"ffprobe": ffprobeLive, "ffmpeg": ffmpegLive, "mpv": mpvLive, "vlc": vlcLive,
 		} {
 			t.Run(player+" "+kind, func(t *testing.T) {
 				t.Parallel()

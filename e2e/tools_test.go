@@ -28,6 +28,8 @@ var debianPackage = map[string]string{
 	"nice":           "coreutils",
 	"node":           "nodejs",
 	"npm":            "npm",
+	"setpriv":        "util-linux",
+	"vlc":            "vlc-bin vlc-plugin-base",
 	"strace":         "strace",
 }
 

@@ -56,8 +56,11 @@ func cutToken(path string) (token, rest string) {
 
 // protocol names the output that a path is for.
 func (p *path) protocol() string {
-	if p.kind == flv {
+	switch p.kind {
+	case flv:
 		return "flv"
+	case ts:
+		return "ts"
 	}
 	return "hls"
 }

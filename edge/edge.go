@@ -8,7 +8,8 @@
 //	/APP/NAME/index.m3u8                   the same
 //	/APP/NAME/INCARNATION/media.m3u8       media playlist
 //	/APP/NAME/INCARNATION/SEQUENCE.ts      segment
-//	/APP/NAME.flv                          HTTP-FLV
+//	/APP/NAME.flv                          HTTP-FLV, WebSocket-FLV
+//	/APP/NAME.ts                           the same as a transport stream
 //	/t/TOKEN/...                           any of these, with a token
 package edge
 
@@ -31,8 +32,8 @@ type HLS interface {
 	ServeFile(w http.ResponseWriter, r *http.Request, name remux.StreamName, incarnation, file string)
 }
 
-// FLV answers GET and HEAD for /APP/NAME.flv.
-type FLV interface {
+// Live answers GET and HEAD for a stream as it comes, such as /APP/NAME.flv.
+type Live interface {
 	// Serve may return while the viewer stays. It calls leave, once, when that has gone, and
 	// ends it when permit ends.
 	Serve(w http.ResponseWriter, r *http.Request, name remux.StreamName, permit context.Context, leave func())
@@ -41,7 +42,8 @@ type FLV interface {
 // Handler routes the public addresses. An output that is nil does not exist.
 type Handler struct {
 	HLS HLS
-	FLV FLV
+	FLV Live
+	TS  Live
 	// Access decides who may watch; nil lets everybody, and reads no token in paths.
 	Access Access
 }
@@ -102,9 +104,11 @@ func (e *Handler) get(w http.ResponseWriter, r *http.Request) {
 		e.HLS.ServeFile(w, r, p.name, p.incarnation, p.file)
 	case ok && p.kind == flv && e.FLV != nil:
 		e.FLV.Serve(w, r, p.name, permit, leave)
+	case ok && p.kind == ts && e.TS != nil:
+		e.TS.Serve(w, r, p.name, permit, leave)
 	default:
 		leave()
-		plain(w, http.StatusNotFound, "not found: try /APP/NAME/index.m3u8 or /APP/NAME.flv")
+		plain(w, http.StatusNotFound, "not found: try /APP/NAME/index.m3u8, /APP/NAME.flv or /APP/NAME.ts")
 	}
 }
 

@@ -14,6 +14,7 @@ const (
 	indexByName
 	file
 	flv
+	ts
 )
 
 // path is a request path that means something.
@@ -61,15 +62,17 @@ func parsePath(p string) (path, bool) {
 	return path{}, false
 }
 
+// suffixes are what the last part of /APP/NAME may end in.
+var suffixes = map[string]kind{".m3u8": indexByName, ".flv": flv, ".ts": ts}
+
 func parseName(app, last string) (path, bool) {
-	k := indexByName
-	base, ok := strings.CutSuffix(last, ".m3u8")
-	if !ok {
-		k = flv
-		base, ok = strings.CutSuffix(last, ".flv")
+	for suffix, k := range suffixes {
+		if base, ok := strings.CutSuffix(last, suffix); ok {
+			name, err := remux.ParseStreamName(app, base)
+			return path{kind: k, name: name}, err == nil
+		}
 	}
-	name, err := remux.ParseStreamName(app, base)
-	return path{kind: k, name: name}, ok && err == nil
+	return path{}, false
 }
 
 func hexadecimal(s string) bool {

@@ -13,6 +13,7 @@ func TestPathsMeanWhatTheContractSays(t *testing.T) {
 		{"/live/test.m3u8", path{kind: indexByName, name: "live/test"}},
 		{"/live/test/index.m3u8", path{kind: index, name: "live/test"}},
 		{"/live/a.b-c_D9.flv", path{kind: flv, name: "live/a.b-c_D9"}},
+		{"/live/a.ts.ts", path{kind: ts, name: "live/a.ts"}},
 		{"/live/test/00ff/media.m3u8", path{kind: file, name: "live/test", incarnation: "00ff", file: "media.m3u8"}},
 		{"/live/test/00ff/17.ts", path{kind: file, name: "live/test", incarnation: "00ff", file: "17.ts"}},
 	} {

@@ -20,7 +20,7 @@ func (format) Size(pkt *remux.Packet) int {
 }
 
 // Append implements bytelog.Format.
-func (format) Append(dst []byte, pkt *remux.Packet) []byte {
+func (format) Append(dst []byte, pkt *remux.Packet, _ bool) []byte {
 	var head [flvtag.HeaderSize]byte
 	flvtag.PutHeader(head[:], pkt.TagType(), len(pkt.Payload), uint32(pkt.DTS))
 	dst = append(dst, head[:]...)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/headwater-live/headwater/remux"
+	"github.com/headwater-live/headwater/remux/aac"
 )
 
 // Channel is the HLS output of a stream. It is a remux.Sink: the methods of its
@@ -75,7 +76,7 @@ func newChannel(s *Server, name remux.StreamName, incarnation string) *Channel {
 		emit:   c.handOver,
 		left:   func(frames int) { s.metrics.FramesLeftOut.Add(uint64(frames)) },
 		cutter: cutter{segment: ticks(s.config.Segment * perSecond / time.Second)},
-		clock:  newAudioClock(),
+		clock:  aac.NewClock(),
 	}
 	return c
 }

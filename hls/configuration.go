@@ -70,5 +70,5 @@ func (c *segmenter) applyVideo() {
 
 func (c *segmenter) applyAudio() {
 	c.audio, c.newAudio = c.newAudio, nil
-	c.clock.configure(*c.audio)
+	c.clock.Configure(*c.audio)
 }

@@ -84,7 +84,7 @@ func (c *segmenter) muxAudio(pkt *remux.Packet) {
 		return
 	}
 	c.mux.header = header
-	at, duration := c.clock.next(pkt.DTS), c.clock.duration()
+	at, duration := ticks(c.clock.Next(pkt.DTS)), ticks(c.clock.Duration())
 	if c.mux.gatherer.Full(int64(at), len(header)+len(frame)) {
 		c.flushMux()
 	}

@@ -34,7 +34,7 @@ type segmenter struct {
 	newAudio *aac.Config // takes effect at the next segment
 	idle     *picture    // of video that was announced and did not come
 
-	clock audioClock
+	clock aac.Clock
 	// waiting are audio frames that are not yet written: those ahead of the video,
 	// and those that need newAudio.
 	waiting  []*remux.Packet
@@ -78,7 +78,7 @@ func (c *segmenter) Begin(tracks remux.Tracks) {
 	c.cutter.reset(tracks)
 	c.first, c.reanchor = true, true
 	c.breaks = c.any
-	c.clock.reset()
+	c.clock.Reset()
 	c.waiting = c.waiting[:0]
 	c.meter = frameRate{}
 	c.idle = nil
@@ -198,7 +198,7 @@ func (c *segmenter) openSegment(at ticks, breaks, independent bool) {
 		c.reanchor = false
 	}
 	if breaks || c.first {
-		c.clock.reset()
+		c.clock.Reset()
 	}
 	c.open = &segment{start: at, date: c.anchor.dateOf(at), discontinuity: breaks, independent: independent}
 	if breaks {

@@ -78,7 +78,7 @@ func (c *segmenter) flushAudio(before, nextVideo ticks) {
 	}
 	n := 0
 	for _, pkt := range c.waiting {
-		at, _ := c.clock.peek(pkt.DTS)
+		at := c.peek(pkt)
 		if at >= before {
 			break
 		}
@@ -107,9 +107,9 @@ func (c *segmenter) pacingAudio(pkt *remux.Packet) {
 		return
 	}
 	if changes {
-		c.clock.reset()
+		c.clock.Reset()
 	}
-	at, _ := c.clock.peek(pkt.DTS)
+	at := c.peek(pkt)
 	v := c.cutter.decideAudio(at)
 	if v == proceed && changes {
 		v = cut
@@ -118,4 +118,10 @@ func (c *segmenter) pacingAudio(pkt *remux.Packet) {
 		c.cutAt(at, v, true)
 	}
 	c.muxAudio(pkt)
+}
+
+// peek returns the time that an audio frame would get now.
+func (c *segmenter) peek(pkt *remux.Packet) ticks {
+	at, _ := c.clock.Peek(pkt.DTS)
+	return ticks(at)
 }

@@ -199,7 +199,7 @@ func (f playFormat) Size(pkt *remux.Packet) int {
 }
 
 // Append implements bytelog.Format.
-func (f playFormat) Append(dst []byte, pkt *remux.Packet) []byte {
+func (f playFormat) Append(dst []byte, pkt *remux.Packet, _ bool) []byte {
 	return f.message(dst, pkt, pkt.DTS)
 }
 

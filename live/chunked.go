@@ -26,16 +26,39 @@ func (f chunked) Size(pkt *remux.Packet) int {
 }
 
 // Append implements bytelog.Format.
-func (f chunked) Append(dst []byte, pkt *remux.Packet) []byte {
+func (f chunked) Append(dst []byte, pkt *remux.Packet, start bool) []byte {
+	return chunk(dst, func(dst []byte) []byte { return f.Format.Append(dst, pkt, start) })
+}
+
+// chunk appends a chunk with what render appends, nothing if that is nothing.
+func chunk(dst []byte, render func([]byte) []byte) []byte {
 	var header [chunkHeader]byte
 	begin := len(dst)
-	dst = f.Format.Append(append(dst, header[:]...), pkt)
+	dst = render(append(dst, header[:]...))
 	size := len(dst) - begin - chunkHeader
 	if size == 0 {
 		return dst[:begin]
 	}
 	putChunkHeader(dst[begin:], size)
 	return append(dst, '\r', '\n')
+}
+
+// EndSize implements bytelog.Ender.
+func (f chunked) EndSize() int {
+	if e, ok := f.Format.(bytelog.Ender); ok {
+		if n := e.EndSize(); n > 0 {
+			return chunkHeader + n + chunkTrailer
+		}
+	}
+	return 0
+}
+
+// End implements bytelog.Ender.
+func (f chunked) End(dst []byte) []byte {
+	if e, ok := f.Format.(bytelog.Ender); ok {
+		return chunk(dst, e.End)
+	}
+	return dst
 }
 
 // putChunkHeader writes a chunk size of eight hexadecimal digits.

@@ -19,6 +19,8 @@ commands=(
 	"gst-inspect-1.0 gstreamer1.0-tools"
 	"rtmpdump rtmpdump"
 	"mpv mpv"
+	"setpriv util-linux"
+	"vlc vlc-bin"
 	"strace strace"
 	"curl curl"
 )
@@ -34,6 +36,9 @@ has_command() { PATH="$PATH:/usr/sbin:/sbin:/usr/local/sbin" command -v "$1" >/d
 
 has_element() { has_command gst-inspect-1.0 && gst-inspect-1.0 --exists "$1" >/dev/null 2>&1; }
 
+# VLC begins without its plugins, and then plays nothing.
+has_vlc_plugins() { [ -n "$(find /usr/lib -name libscene_plugin.so -print -quit)" ]; }
+
 has_libc_headers() { echo '#include <stdlib.h>' | gcc -E - >/dev/null 2>&1; }
 
 # missing prints the packages of everything that does not work, each once.
@@ -43,6 +48,7 @@ missing() {
 		for entry in "${commands[@]}"; do has_command "${entry% *}" || echo "${entry#* }"; done
 		for entry in "${elements[@]}"; do has_element "${entry% *}" || echo "${entry#* }"; done
 		has_libc_headers || echo libc6-dev
+		has_vlc_plugins || echo vlc-plugin-base
 	} | sort -u
 }
 

@@ -19,7 +19,7 @@ const module = "github.com/headwater-live/headwater"
 var rooms = map[string][]string{
 	"cmd/headwater": {
 		"admin", "auth", "cmd/headwater/config", "edge", "events", "flv", "hls", "hooks", "ingest", "ingest/rtmp", "load",
-		"remux/...", "storage",
+		"remux/...", "storage", "ts",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/fsnotify/fsnotify",
 	},
 	"cmd/headwater/config": {"auth", "github.com/spf13/pflag", "github.com/spf13/viper", "go.yaml.in/yaml/v3"},
@@ -39,6 +39,7 @@ var rooms = map[string][]string{
 	"hls":      {"hls/m3u8", "remux/..."},
 	"hls/m3u8": {},
 	"flv":      {"live", "remux/..."},
+	"ts":       {"live", "remux/..."},
 
 	"live":           {"live/websocket", "remux/..."},
 	"live/websocket": {},

@@ -23,6 +23,9 @@ func (s *server) sources() admin.Sources {
 	if s.flv != nil {
 		sources.Viewers["flv"] = viewers(s.flv.Metrics())
 	}
+	if s.ts != nil {
+		sources.Viewers["ts"] = viewers(s.ts.Metrics())
+	}
 	if s.hls != nil {
 		sources.Segments = segments(s.hls.Metrics())
 		sources.Storage = storageHealth(s.hls)

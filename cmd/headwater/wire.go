@@ -22,6 +22,7 @@ import (
 	"github.com/headwater-live/headwater/ingest"
 	"github.com/headwater-live/headwater/remux"
 	"github.com/headwater-live/headwater/storage"
+	"github.com/headwater-live/headwater/ts"
 )
 
 // server is everything that serve runs. This file and sources.go are the only ones that know
@@ -33,6 +34,7 @@ type server struct {
 	hub     *remux.Hub
 	hls     *hls.Server // nil if it is off
 	flv     *flv.Server // nil if it is off
+	ts      *ts.Server  // nil if it is off
 	ingest  *ingest.Server
 	access  *access
 	store   interface{ Close() error }
@@ -119,6 +121,16 @@ func (s *server) build() error {
 			Logger:     s.logger,
 		})
 		handler.FLV = s.flv
+	}
+	if s.cfg.TS.Enabled {
+		s.ts = ts.NewServer(ts.Config{
+			Hub:        s.hub,
+			Latency:    s.cfg.FLV.Latency,
+			Wait:       s.cfg.FLV.Wait,
+			MaxBacklog: s.cfg.FLV.MaxBacklog,
+			Logger:     s.logger,
+		})
+		handler.TS = s.ts
 	}
 	s.ingest = ingest.NewServer(s.ingestConfig())
 	s.public = edge.NewServer(handler, edge.ServerConfig{
@@ -342,6 +354,9 @@ func (s *server) drain() {
 	s.ingest.Close(ctx)
 	if s.flv != nil {
 		s.flv.Close(ctx)
+	}
+	if s.ts != nil {
+		s.ts.Close(ctx)
 	}
 	if s.hls != nil {
 		s.hls.Close(ctx)

@@ -15,8 +15,8 @@ import (
 // plain is a format without framing: payloads, and a byte per configuration when joining.
 type plain struct{}
 
-func (plain) Size(pkt *remux.Packet) int                  { return len(pkt.Payload) }
-func (plain) Append(dst []byte, pkt *remux.Packet) []byte { return append(dst, pkt.Payload...) }
+func (plain) Size(pkt *remux.Packet) int                          { return len(pkt.Payload) }
+func (plain) Append(dst []byte, pkt *remux.Packet, _ bool) []byte { return append(dst, pkt.Payload...) }
 func (plain) Join(dst []byte, j Join) []byte {
 	for _, pkt := range j.Configs {
 		dst = append(dst, pkt.Payload[0])

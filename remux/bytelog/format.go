@@ -2,16 +2,26 @@ package bytelog
 
 import "github.com/headwater-live/headwater/remux"
 
-// Format renders packets. Its methods are called by one goroutine at a time, except Join.
+// Format renders packets for one log, which calls its methods one at a time.
 type Format interface {
 	// Size is the most bytes that Append adds for a packet, and must not be less than it
 	// does; 0 leaves the packet out.
 	Size(pkt *remux.Packet) int
-	// Append adds a packet as one unit, which a viewer is sent whole or not at all.
-	Append(dst []byte, pkt *remux.Packet) []byte
+	// Append adds a packet as one unit, which a viewer is sent whole or not at all. start:
+	// viewers may begin with this unit.
+	Append(dst []byte, pkt *remux.Packet, start bool) []byte
 	// Join adds what a viewer must be sent before it begins, or goes on after a jump, at a
-	// keyframe. It may be called by any goroutine.
+	// keyframe.
 	Join(dst []byte, j Join) []byte
+}
+
+// Ender is a Format that keeps something back.
+type Ender interface {
+	Format
+	// EndSize is the most bytes that End adds.
+	EndSize() int
+	// End adds what was kept back, at the end of a publication.
+	End(dst []byte) []byte
 }
 
 // Join is where a viewer begins or continues.
@@ -25,4 +35,7 @@ type Join struct {
 	Configs []*remux.Packet
 	// DTS is that of the keyframe, in ms.
 	DTS int64
+	// AtEnd: nothing has been appended after the place where the viewer begins or continues,
+	// which is where the newest start was otherwise.
+	AtEnd bool
 }

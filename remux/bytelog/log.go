@@ -22,14 +22,18 @@ type Log struct {
 	format  Format
 	options Options
 
-	mu      sync.Mutex
-	tail    *slab
-	joinAt  Position // where who joins begins, and who fell behind continues
-	joinDTS int64
+	mu   sync.Mutex
+	tail *slab
+	// slabSize is that of the next slab, by the wakes since the tail began.
+	slabSize, wakes int
+	joinAt          Position // where who joins begins, and who fell behind continues
+	joinDTS         int64
 	// joinable: joinAt is at a frame of the running publication.
 	joinable bool
 	// between: the publication has ended and no other has begun. Who joins waits at the end.
 	between bool
+	// starting: the next unit is where who joins begins.
+	starting bool
 	// keyed: the running publication has had a keyframe.
 	keyed  bool
 	begun  bool
@@ -60,14 +64,15 @@ const audioJoin = 1_000
 
 // New returns an empty log.
 func New(format Format, options Options) *Log {
-	first := newSlab(0, 0)
+	first := newSlab(0, minSlab)
 	return &Log{
-		format:  format,
-		options: options,
-		tail:    first,
-		joinAt:  Position{slab: first},
-		wake:    make(chan struct{}),
-		running: new(sync.WaitGroup),
+		format:   format,
+		options:  options,
+		tail:     first,
+		slabSize: minSlab,
+		joinAt:   Position{slab: first},
+		wake:     make(chan struct{}),
+		running:  new(sync.WaitGroup),
 	}
 }
 
@@ -120,7 +125,7 @@ func (l *Log) note(pkt *remux.Packet) bool {
 		return true
 	default:
 		if l.joins(pkt) {
-			l.joinAt, l.joinDTS, l.joinable = l.endLocked(), pkt.DTS, true
+			l.joinAt, l.joinDTS, l.joinable, l.starting = l.endLocked(), pkt.DTS, true, true
 		}
 		l.keyed = l.keyed || pkt.Keyframe
 		return true
@@ -152,24 +157,48 @@ func (l *Log) append(pkt *remux.Packet) {
 	if need == 0 {
 		return
 	}
+	room := l.room(need)
+	if l.extend(room, l.format.Append(room, pkt, l.starting)) {
+		l.starting = false
+	}
+}
+
+// room returns an empty slice at the log's end with room for so many bytes.
+func (l *Log) room(need int) []byte {
 	n := int(l.tail.n.Load())
 	if len(l.tail.buf)-n < need {
-		next := newSlab(l.tail.base+int64(n), need)
+		if l.wakes > 0 { // else it filled before anybody was there: the GOP cache
+			l.slabSize = nextSize(l.slabSize, l.wakes)
+		}
+		l.wakes = 0
+		next := newSlab(l.tail.base+int64(n), max(l.slabSize, need))
 		if l.joinAt.slab == l.tail && l.joinAt.at == n {
 			l.joinAt = Position{slab: next}
 		}
 		l.tail.next.Store(next)
 		l.tail, n = next, 0
 	}
-	// Nearly always the unit is rendered in place and the copy is onto itself.
-	unit := l.format.Append(l.tail.buf[n:n:n+need], pkt)
-	l.tail.n.Store(int64(n + copy(l.tail.buf[n:n+need], unit)))
+	return l.tail.buf[n : n : n+need]
+}
+
+// extend takes what was appended to room, and reports whether that is anything.
+func (l *Log) extend(room, unit []byte) bool {
+	// Nearly always the unit was rendered in place and the copy is onto itself.
+	n := copy(room[:cap(room)], unit)
+	l.tail.n.Add(int64(n))
+	return n > 0
 }
 
 // End implements remux.Sink: viewers stay and wait for the next publication.
 func (l *Log) End() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if f, ok := l.format.(Ender); ok {
+		if need := f.EndSize(); need > 0 {
+			room := l.room(need)
+			l.extend(room, f.End(room))
+		}
+	}
 	l.between = true
 	l.wakeLocked()
 }
@@ -211,6 +240,7 @@ func (l *Log) wakeDue() {
 
 func (l *Log) wakeLocked() {
 	l.due = false
+	l.wakes++
 	close(l.wake)
 	l.wake = make(chan struct{})
 	l.announced = l.endLocked().Offset()
@@ -279,5 +309,6 @@ func (l *Log) Join(dst []byte, known uint64) (prologue []byte, at Position, conf
 	if j.First && l.between {
 		at = l.endLocked()
 	}
+	j.AtEnd = at == l.endLocked() || l.starting
 	return l.format.Join(dst, j), at, configs
 }

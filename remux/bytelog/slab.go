@@ -2,9 +2,14 @@ package bytelog
 
 import "sync/atomic"
 
-// slabSize is the usual size of a slab, in bytes. One write takes at most a slab, and writes
-// above 64 KiB gain little; a log that few watch should not cost much.
-const slabSize = 128 << 10
+const (
+	// minSlab and maxSlab are the sizes of slabs, in bytes. A write ends where a slab does, so
+	// a slab should be several wakes long; a log that few watch should not cost much.
+	minSlab = 128 << 10
+	maxSlab = 1 << 20
+	// fewWakes in a slab make the next one twice as large, manyWakes half as large.
+	fewWakes, manyWakes = 8, 64
+)
 
 // slab is one piece of a log. One goroutine appends to it; any number read what lies before
 // n.
@@ -15,8 +20,18 @@ type slab struct {
 	next atomic.Pointer[slab]
 }
 
-func newSlab(base int64, need int) *slab {
-	return &slab{buf: make([]byte, max(slabSize, need)), base: base}
+func newSlab(base int64, size int) *slab { return &slab{buf: make([]byte, size), base: base} }
+
+// nextSize is the size of the slab after one of a given size in which viewers were woken so many
+// times.
+func nextSize(size, wakes int) int {
+	switch {
+	case wakes < fewWakes:
+		size *= 2
+	case wakes > manyWakes:
+		size /= 2
+	}
+	return min(max(size, minSlab), maxSlab)
 }
 
 // Position is a place in a log, between two units.

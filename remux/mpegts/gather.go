@@ -63,10 +63,15 @@ func (g *AudioGatherer) Add(pts, duration int64, header, frame []byte) {
 // Take returns what is gathered, which is valid until the next Add, and starts anew.
 // It is empty if nothing was gathered.
 func (g *AudioGatherer) Take() AudioUnit {
-	u := AudioUnit{PTS: g.begin, Duration: g.end - g.begin, Frames: g.frames}
+	u := g.Gathered()
+	g.frames = g.frames[:0]
+	return u
+}
+
+// Gathered returns what Take would.
+func (g *AudioGatherer) Gathered() AudioUnit {
 	if len(g.frames) == 0 {
 		return AudioUnit{}
 	}
-	g.frames = g.frames[:0]
-	return u
+	return AudioUnit{PTS: g.begin, Duration: g.end - g.begin, Frames: g.frames}
 }

@@ -38,6 +38,7 @@ type Config struct {
 	Storage Storage
 	HLS     HLS
 	Stream  Stream
+	TS      TS
 	FLV     FLV
 	Auth    Auth
 	Hooks   Hooks
@@ -159,6 +160,9 @@ type Stream struct {
 	MaxViewers          int // viewers of FLV and RTMP at once; 0 is no limit
 	MaxViewersPerStream int // of these, of one stream
 }
+
+// TS configures HTTP-TS, which for the rest goes by what is set for FLV.
+type TS struct{ Enabled bool }
 
 // FLV configures HTTP-FLV and WebSocket-FLV.
 type FLV struct {

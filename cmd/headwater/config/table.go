@@ -163,6 +163,9 @@ var outputTable = []setting{
 
 	{key: "flv.enabled", def: "true", help: "serve HTTP-FLV and WebSocket-FLV",
 		bind: func(c *Config) value { return boolean(&c.FLV.Enabled) }},
+	{key: "ts.enabled", def: "true", help: "serve a transport stream over HTTP; flv.latency, flv.wait and flv.max_backlog hold for it",
+		bind: func(c *Config) value { return boolean(&c.TS.Enabled) }},
+
 	{key: "flv.latency", def: "50ms", help: "longest time a packet waits for others before viewers are written to; 0 is at once",
 		bind: func(c *Config) value { return duration(&c.FLV.Latency, 0, time.Second) }},
 	{key: "flv.wait", def: "10s", help: "how long a viewer may wait for a publisher; 0 is not at all",

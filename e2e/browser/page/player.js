@@ -1,5 +1,5 @@
 // A player as a web site would build it, with the libraries' default settings.
-// It plays what its query names, ?kind=hls|flv&url=..., and keeps count of what
+// It plays what its query names, ?kind=hls|flv|ws&url=..., and keeps count of what
 // a viewer would notice. The driver reads window.sample().
 'use strict';
 
@@ -21,6 +21,10 @@ const players = {
     });
     hls.loadSource(url);
     hls.attachMedia(video);
+  },
+  // mpegts.js takes FLV over WebSocket by the URL's scheme.
+  ws(url) {
+    players.flv(url);
   },
   flv(url) {
     const player = mpegts.createPlayer({type: 'flv', isLive: true, url});

@@ -1,0 +1,228 @@
+package ts
+
+import (
+	"errors"
+
+	"github.com/headwater-live/headwater/remux"
+	"github.com/headwater-live/headwater/remux/aac"
+	"github.com/headwater-live/headwater/remux/bytelog"
+	"github.com/headwater-live/headwater/remux/flvtag"
+	"github.com/headwater-live/headwater/remux/h264"
+	"github.com/headwater-live/headwater/remux/h265"
+	"github.com/headwater-live/headwater/remux/mpegts"
+)
+
+const (
+	// perMillisecond is the number of ticks of MPEG-TS in a millisecond.
+	perMillisecond = 90
+	// tableInterval is how long PAT and PMT may be away, in ticks: who tunes in to a copy of
+	// the stream waits for them.
+	tableInterval = 45_000
+	// tablesSize is what they take.
+	tablesSize = 2 * mpegts.PacketSize
+	// never is later than all times.
+	never = 1 << 62
+	// configSize is what a decoder configuration may take of a log: nothing of it is written,
+	// but a format is shown only what takes room.
+	configSize = 1
+)
+
+var errCodec = errors.New("the transport stream does not carry this codec")
+
+// format is MPEG-TS. It is a bytelog.Format.
+type format struct {
+	mux   *mpegts.Muxer
+	video *video
+	audio *aac.Config
+	clock aac.Clock
+	// gatherer has the sound that is not written yet, from the time gathered on.
+	gatherer *mpegts.AudioGatherer
+	gathered int64
+	header   []byte // of an ADTS frame
+	// kinds are the tracks that the tables announce, and stale says that these have changed.
+	kinds [2]mpegts.StreamType
+	stale bool
+	// tabled is when the tables were written last, on the video's clock.
+	tabled int64
+	// started are the counters at the newest unit that viewers may begin with.
+	started mpegts.Counters
+}
+
+// video is what must be known of a video configuration.
+type video struct {
+	kind       mpegts.StreamType
+	sets       []byte // parameter sets in Annex B
+	lengthSize int
+}
+
+func newFormat() *format {
+	return &format{mux: mpegts.NewMuxer(mpegts.None, mpegts.None), clock: aac.NewClock(),
+		gatherer: mpegts.NewAudioGatherer(mpegts.GatherWithVideo), gathered: never}
+}
+
+// Size implements bytelog.Format.
+func (f *format) Size(pkt *remux.Packet) int {
+	f.prepare(pkt)
+	switch pkt.Kind {
+	case remux.VideoConfig, remux.AudioConfig:
+		return configSize
+	case remux.VideoFrame:
+		if f.video != nil {
+			return tablesSize + f.EndSize() + f.mux.VideoSize(f.unit(pkt))
+		}
+	case remux.AudioFrame:
+		if f.audio != nil {
+			return tablesSize + f.EndSize()
+		}
+	}
+	return 0
+}
+
+// Append implements bytelog.Format.
+func (f *format) Append(dst []byte, pkt *remux.Packet, start bool) []byte {
+	switch pkt.Kind {
+	case remux.VideoConfig:
+		f.setVideo(pkt)
+	case remux.AudioConfig:
+		f.setAudio(pkt)
+	case remux.VideoFrame:
+		u := f.unit(pkt)
+		if f.mux.VideoSize(u) == 0 {
+			return dst
+		}
+		dst = f.tables(dst, u.DTS, start)
+		if u.DTS-f.gathered >= mpegts.GatherWithVideo {
+			dst = f.sound(dst)
+		}
+		return f.mux.AppendVideo(dst, u)
+	case remux.AudioFrame:
+		return f.audioFrame(dst, pkt, start)
+	}
+	return dst
+}
+
+// audioFrame gathers a frame, and writes what was gathered when that is enough.
+func (f *format) audioFrame(dst []byte, pkt *remux.Packet, start bool) []byte {
+	header, err := f.audio.AppendADTSHeader(f.header[:0], len(pkt.Body()))
+	if err != nil {
+		return dst // no ADTS header can say it: the frame is larger than AAC allows
+	}
+	f.header = header
+	at, duration := f.clock.Next(pkt.DTS), f.clock.Duration()
+	if f.gatherer.Full(at, len(header)+len(pkt.Body())) {
+		dst = f.sound(f.tables(dst, at, start))
+	}
+	f.gathered = min(f.gathered, at)
+	f.gatherer.Add(at, duration, header, pkt.Body())
+	return dst
+}
+
+// sound writes what was gathered.
+func (f *format) sound(dst []byte) []byte {
+	f.gathered = never
+	return f.mux.AppendAudio(dst, f.gatherer.Take())
+}
+
+// EndSize implements bytelog.Ender.
+func (f *format) EndSize() int { return f.mux.AudioSize(f.gatherer.Gathered()) }
+
+// End implements bytelog.Ender: the sound that was gathered.
+func (f *format) End(dst []byte) []byte { return f.sound(dst) }
+
+// Join implements bytelog.Format. Who begins is sent the tables with the first unit.
+func (f *format) Join(dst []byte, j bytelog.Join) []byte {
+	if j.First {
+		return dst
+	}
+	next := f.started
+	if j.AtEnd {
+		next = f.mux.Counters()
+	}
+	return f.mux.AppendJump(dst, next)
+}
+
+// tables writes PAT and PMT before a unit where they are due.
+func (f *format) tables(dst []byte, at int64, start bool) []byte {
+	if start {
+		f.started = f.mux.Counters()
+	}
+	if !start && !f.stale && at-f.tabled < tableInterval {
+		return dst
+	}
+	f.stale, f.tabled = false, at
+	return f.mux.AppendTables(dst)
+}
+
+// prepare brings the muxer up to date for a frame: what Size says must hold for Append.
+func (f *format) prepare(pkt *remux.Packet) {
+	f.mux.SetTracks(f.kinds[0], f.kinds[1])
+	if pkt.Discontinuity { // a jump of the publisher's clock
+		f.mux.Discontinuity()
+		f.clock.Reset()
+	}
+}
+
+// unit is a video frame for the muxer.
+func (f *format) unit(pkt *remux.Packet) mpegts.VideoUnit {
+	at := pkt.DTS * perMillisecond
+	return mpegts.VideoUnit{
+		DTS:           at,
+		PTS:           at + int64(pkt.Composition)*perMillisecond,
+		RandomAccess:  pkt.Keyframe,
+		ParameterSets: f.video.sets,
+		Data:          pkt.Body(),
+		LengthSize:    f.video.lengthSize,
+	}
+}
+
+// setVideo takes a configuration, which is in force from the next frame on, a keyframe.
+func (f *format) setVideo(pkt *remux.Packet) {
+	v, err := readVideo(pkt)
+	if err != nil {
+		v = nil // the rest is served without it
+	}
+	f.video = v
+	f.announce()
+}
+
+func readVideo(pkt *remux.Packet) (*video, error) {
+	switch pkt.Codec {
+	case flvtag.H264:
+		c, err := h264.ParseConfig(pkt.Body())
+		if err != nil {
+			return nil, err
+		}
+		return &video{mpegts.H264, c.AppendAnnexB(nil), c.LengthSize}, nil
+	case flvtag.HEVC:
+		c, err := h265.ParseConfig(pkt.Body())
+		if err != nil {
+			return nil, err
+		}
+		return &video{mpegts.HEVC, c.AppendAnnexB(nil), c.LengthSize}, nil
+	}
+	return nil, errCodec
+}
+
+func (f *format) setAudio(pkt *remux.Packet) {
+	f.audio = nil
+	if config, err := aac.ParseConfig(pkt.Body()); err == nil && pkt.Codec == flvtag.AAC {
+		if _, err := config.AppendADTSHeader(nil, 0); err == nil { // else a kind that ADTS cannot say
+			f.audio = &config
+			f.clock.Configure(config)
+		}
+	}
+	f.announce()
+}
+
+// announce has the tables name the tracks there are from the next unit on.
+func (f *format) announce() {
+	kinds := [2]mpegts.StreamType{}
+	if f.video != nil {
+		kinds[0] = f.video.kind
+	}
+	if f.audio != nil {
+		kinds[1] = mpegts.AAC
+	}
+	f.stale = f.stale || kinds != f.kinds
+	f.kinds = kinds
+}
