@@ -72,6 +72,7 @@ func (se *session) send(ctx context.Context, p *player, id uint32, name remux.St
 		_ = se.conn.Close() // so that reading ends too
 		return
 	}
+	se.wire.steps.Tune()
 	out := &playOutput{conn: se.conn, turn: &se.turn}
 	v := &bytelog.Viewer{
 		Log:        found.Log,

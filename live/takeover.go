@@ -53,6 +53,7 @@ func (v *viewing) takeOver(w http.ResponseWriter, r *http.Request, upgrade bool)
 
 func newRawOutput(nc net.Conn, early *bufio.Reader, head []byte, minor int, upgrade bool) rawOutput {
 	conn := bytelog.NewConn(nc)
+	conn.Tune()
 	conn.Put(head)
 	switch {
 	case upgrade:

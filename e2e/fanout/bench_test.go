@@ -62,3 +62,33 @@ func limit(b *testing.B, s stream, viewers int, latency time.Duration) (perGB fl
 	time.Sleep(settle / 2)
 	return measure(b, pid, c, length/2).perGB
 }
+
+// BenchmarkCrowd sends a stream of 600 kbit/s to 5,000 viewers for a minute, with the default
+// settings.
+func BenchmarkCrowd(b *testing.B) {
+	const viewers = 5_000
+	for range b.N {
+		s := start(b)
+		stream600.publish(b.Context(), b, "rtmp://"+s.rtmp+"/live/x")
+		seen := sample(b, "http://"+s.http+"/live/x.flv")
+		before := memory(b, s.pid)
+		c := gather(b, viewers, viewersOf["flv"](s))
+		time.Sleep(2 * settle)
+		seen.reset()
+		began, start := time.Now(), c.each()
+		got := measure(b, s.pid, c, time.Minute)
+		c.compare(b, start, time.Since(began), stream600)
+		if n := seen.missing(); n > 0 {
+			b.Errorf("%d pictures are missing", n)
+		}
+		if n := s.metric(b, `headwater_viewer_jumps_total{protocol="flv"}`); n != 0 {
+			b.Errorf("%v viewers fell behind", n)
+		}
+		b.ReportMetric(got.perGB, "cpu-s/GB")
+		b.ReportMetric(got.core, "cores")
+		b.ReportMetric(seen.percentile(50).Seconds()*1e3, "p50-ms")
+		b.ReportMetric(seen.percentile(99).Seconds()*1e3, "p99-ms")
+		b.ReportMetric(float64(memory(b, s.pid)-before)/viewers/1e3, "KB/viewer")
+		b.ReportMetric(0, "ns/op")
+	}
+}

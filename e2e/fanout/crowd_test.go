@@ -179,3 +179,24 @@ func readFull(r io.Reader, n int) ([]byte, error) {
 	_, err := io.ReadFull(r, b)
 	return b, err
 }
+
+// each returns the bytes that each viewer has got.
+func (c *crowd) each() []int64 {
+	n := make([]int64, len(c.got))
+	for i := range c.got {
+		n[i] = c.got[i].Load()
+	}
+	return n
+}
+
+// compare checks that every viewer has got what the stream brought since start.
+func (c *crowd) compare(b *testing.B, start []int64, passed time.Duration, s stream) {
+	b.Helper()
+	const late = 2 // seconds that a viewer may be behind at the end
+	want := int64((passed.Seconds() - late) * s.perSecond())
+	for i, n := range c.each() {
+		if n-start[i] < want {
+			b.Errorf("viewer %d has got %d bytes in %v, want %d", i, n-start[i], passed, want)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -109,4 +110,25 @@ func measure(b *testing.B, pid int, c *crowd, length time.Duration) cost {
 		b.Errorf("%d viewers were cut", n)
 	}
 	return cost{cpu.Seconds() / (float64(got) / 1e9), cpu.Seconds() / time.Since(began).Seconds(), got}
+}
+
+// metric returns a sample of the server's metrics.
+func (s server) metric(b *testing.B, name string) float64 {
+	b.Helper()
+	res, err := http.Get("http://" + s.admin + "/metrics")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	for lines := bufio.NewScanner(res.Body); lines.Scan(); {
+		if rest, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
+			v, err := strconv.ParseFloat(rest, 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			return v
+		}
+	}
+	b.Fatalf("no metric %s", name)
+	return 0
 }

@@ -15,7 +15,11 @@ type stream struct{ picture, sound int } // bytes of a message
 
 var (
 	stream2600 = stream{10_400, 170}
+	stream600  = stream{2_200, 120}
 )
+
+// perSecond returns the bytes of a second.
+func (s stream) perSecond() float64 { return float64(s.picture)*30 + float64(s.sound)*48000/1024 }
 
 // message is one of a stream's, at its time from the beginning.
 type message struct {

@@ -41,6 +41,10 @@ func NewConn(nc net.Conn) *Conn {
 	return c
 }
 
+// Tune prepares a TCP connection for a viewer: the kernel keeps little that is not on its way, and
+// ends the connection when the peer has acknowledged nothing for StallTimeout.
+func (c *Conn) Tune() { c.direct.tune() }
+
 // Put adds bytes to what is to be written. They must stay as they are until they have been.
 func (c *Conn) Put(b ...[]byte) {
 	for _, part := range b {

@@ -34,6 +34,29 @@ func (d *direct) open(nc net.Conn) {
 	d.raw, d.call = raw, d.send
 }
 
+// Options of TCP for a viewer; docs/decisions/0008-fanout-writers.md has the measurements.
+const (
+	// tcpNotSentLowat is TCP_NOTSENT_LOWAT of linux/tcp.h, and notSent how many bytes the
+	// kernel keeps for a viewer beyond those on their way: what waits in the log waits once
+	// for all viewers, and a viewer that jumps has less that is old before it.
+	tcpNotSentLowat = 25
+	notSent         = 256 << 10
+	// tcpUserTimeout is TCP_USER_TIMEOUT: a viewer that has vanished without a word is found
+	// out even while the kernel still takes what is written to it.
+	tcpUserTimeout = 18
+)
+
+// tune sets the options of a viewer's connection. A system that does not know one does without.
+func (d *direct) tune() {
+	if d.raw == nil {
+		return
+	}
+	_ = d.raw.Control(func(fd uintptr) {
+		_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpNotSentLowat, notSent)
+		_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout, int(StallTimeout.Milliseconds()))
+	})
+}
+
 func (d *direct) usable() bool { return d.raw != nil }
 
 // write writes what the socket has room for. With wait it waits until there is some, or the

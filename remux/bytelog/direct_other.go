@@ -12,6 +12,8 @@ type direct struct{}
 
 func (*direct) open(net.Conn) {}
 
+func (*direct) tune() {}
+
 func (*direct) usable() bool { return false }
 
 func (*direct) write([][]byte, bool) (int, error) { return 0, errors.ErrUnsupported }
