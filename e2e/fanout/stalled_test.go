@@ -1,7 +1,6 @@
 package fanout
 
 import (
-	"fmt"
 	"net"
 	"os"
 	"strconv"
@@ -78,6 +77,6 @@ func kernelMemory(b *testing.B) int {
 			return pages * os.Getpagesize()
 		}
 	}
-	b.Fatal(fmt.Sprintf("no TCP memory in %q", stat))
+	b.Fatalf("no TCP memory in %q", stat)
 	return 0
 }
