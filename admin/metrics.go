@@ -6,12 +6,15 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
+	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/headwater-live/headwater/remux"
+	"github.com/headwater-live/headwater/remux/histogram"
 )
 
 // maxScrapes is how many scrapes are answered at once. Prometheus makes one; the rest is a
@@ -47,6 +50,8 @@ var (
 	streamsDesc = metric("streams", "Streams that exist, by state.", "state")
 	begun       = metric("publications_begun_total", "Publications that began.")
 	ended       = metric("publications_ended_total", "Publications that ended, by reason.", "reason")
+	bitrate     = metric("ingest_bytes_per_second", "What all publications bring over the last seconds.")
+	gaps        = metric("ingest_gaps_total", "Silences of publishers that viewers may have noticed.")
 	ingestBytes = metric("ingest_bytes_total", "Bytes of media messages from publishers.")
 	messages    = metric("ingest_messages_total", "Media messages from publishers.")
 	frames      = metric("ingest_frames_total", "Frames from publishers, by track.", "track")
@@ -59,10 +64,13 @@ var (
 	findingsRaised = metric("findings_raised_total", "Findings that were raised, by code.", "code")
 
 	viewersDesc = metric("viewers", "Viewers that read a stream as it comes, by protocol.", "protocol")
+	delay       = metric("fanout_delay_seconds", "Time from a packet's arrival until it was written to the viewers who had caught up, by protocol.", "protocol")
 	sent        = metric("sent_bytes_total", "Bytes sent to viewers, by protocol.", "protocol")
 	jumps       = metric("viewer_jumps_total", "Viewers that fell behind and continued at a keyframe, by protocol.", "protocol")
 	slow        = metric("viewers_closed_slow_total", "Viewers that were closed for being too slow, by protocol and reason.", "protocol", "reason")
 
+	publishDelay  = metric("hls_publish_delay_seconds", "Time from the last packet of an HLS segment to its listing.")
+	playlistAge   = metric("hls_playlist_age_seconds", "Age of the oldest HLS playlist of a live stream; 0 without one.")
 	listed        = metric("hls_segments_listed_total", "HLS segments that were listed.")
 	lost          = metric("hls_segments_lost_total", "HLS segments that were given up because the storage failed and memory was full.")
 	evicted       = metric("hls_segments_evicted_total", "HLS segments, no longer listed, that went before their time because of the quota.")
@@ -72,6 +80,12 @@ var (
 	held          = metric("hls_held_bytes", "HLS segments in memory because the storage fails.")
 	stored        = metric("hls_stored_bytes", "HLS segments in the storage.")
 	leftOut       = metric("hls_frames_left_out_total", "Audio frames that no HLS segment could take.")
+
+	hookDelivered = metric("hook_delivered_total", "Events that webhooks have taken.", "endpoint")
+	hookFailed    = metric("hook_failed_total", "Attempts to post events that failed.", "endpoint")
+	hookDropped   = metric("hook_dropped_total", "Events that were given up or found the queue full.", "endpoint")
+	hookQueued    = metric("hook_queued_events", "Events that wait for a webhook.", "endpoint")
+	hookBytes     = metric("hook_queued_bytes", "Room that a webhook's queue takes on disk.", "endpoint")
 )
 
 // collector is a prometheus.Collector of everything that is not the Go runtime's.
@@ -82,7 +96,8 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		buildInfo, streamsDesc, begun, ended, ingestBytes, messages, frames, keyframes, repairs, dropped, refusals,
 		findingsActive, findingsRaised, viewersDesc, sent, jumps, slow, listed, lost, evicted, storageErrors, storageWaits,
-		faulty, held, stored, leftOut,
+		faulty, held, stored, leftOut, bitrate, gaps, delay, publishDelay, playlistAge,
+		hookDelivered, hookFailed, hookDropped, hookQueued, hookBytes,
 	} {
 		ch <- d
 	}
@@ -98,6 +113,10 @@ type samples chan<- prometheus.Metric
 
 func (s samples) counter(d *prometheus.Desc, v uint64, labels ...string) {
 	s <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+}
+
+func (s samples) histogram(d *prometheus.Desc, v histogram.Snapshot, labels ...string) {
+	s <- prometheus.MustNewConstHistogram(d, v.Count, v.Sum, v.Buckets, labels...)
 }
 
 func (s samples) gauge(d *prometheus.Desc, v float64, labels ...string) {
@@ -123,6 +142,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		out.counter(jumps, v.Jumps, protocol)
 		out.counter(slow, v.Behind, protocol, "behind")
 		out.counter(slow, v.Stalled, protocol, "stalled")
+		if v.Delay != nil {
+			out.histogram(delay, v.Delay.Snapshot(), protocol)
+		}
 	}
 	if from.Segments != nil {
 		s := from.Segments()
@@ -132,6 +154,15 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		out.counter(storageErrors, s.StorageErrors)
 		out.counter(storageWaits, s.StorageTimeouts)
 		out.counter(leftOut, s.FramesLeftOut)
+		if s.PublishDelay != nil {
+			out.histogram(publishDelay, s.PublishDelay.Snapshot())
+		}
+	}
+	if c.config.HLS != nil {
+		out.gauge(playlistAge, c.oldestPlaylist(time.Now()).Seconds())
+	}
+	if from.Hooks != nil {
+		out.hooks(from.Hooks())
 	}
 	if from.Storage != nil {
 		h := from.Storage()
@@ -140,7 +171,29 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		out.gauge(stored, float64(h.Stored))
 	}
 	if c.config.PerStream {
-		out.perStream(c.config.Streams.Streams())
+		out.perStream(c.config.Streams.Streams(), c.config.HLS)
+	}
+}
+
+// oldestPlaylist returns the age of the oldest playlist of a live stream.
+func (c *collector) oldestPlaylist(now time.Time) (oldest time.Duration) {
+	for _, stream := range c.config.Streams.Streams() {
+		if status, ok := c.config.HLS(stream.Name()); ok && !status.Ended && stream.Live() {
+			oldest = max(oldest, now.Sub(status.Updated))
+		}
+	}
+	return oldest
+}
+
+// hooks numbers the endpoints from 1: their URLs may be secret, and two may have one host.
+func (s samples) hooks(endpoints []HookStatus) {
+	for i, e := range endpoints {
+		number := strconv.Itoa(i + 1)
+		s.counter(hookDelivered, e.Delivered, number)
+		s.counter(hookFailed, e.Failed, number)
+		s.counter(hookDropped, e.Dropped, number)
+		s.gauge(hookQueued, float64(e.Queued), number)
+		s.gauge(hookBytes, float64(e.QueuedBytes), number)
 	}
 }
 
@@ -152,6 +205,8 @@ func (s samples) totals(t remux.Totals) {
 		s.counter(ended, n, string(reason))
 	}
 	c := &t.Counters
+	s.gauge(bitrate, float64(t.Bitrate)/8)
+	s.counter(gaps, t.Gaps)
 	s.counter(ingestBytes, c.Bytes)
 	s.counter(messages, c.Messages)
 	s.counter(frames, c.VideoFrames, "video")

@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/headwater-live/headwater/remux"
@@ -14,15 +16,16 @@ const maxStreamSeries = 1_000
 var (
 	streamLive      = metric("stream_live", "1 while the stream is being published.", "stream")
 	streamViewers   = metric("stream_viewers", "Viewers that read the stream as it comes.", "stream")
-	streamBitrate   = metric("stream_bitrate_bits_per_second", "Bitrate of the publication over the last seconds.", "stream")
+	streamBitrate   = metric("stream_ingest_bytes_per_second", "What the publication brings over the last seconds.", "stream")
 	streamFrameRate = metric("stream_frame_rate", "Measured video frames per second.", "stream")
 	streamGOP       = metric("stream_gop_seconds", "Length of the last GOP.", "stream")
+	streamAge       = metric("stream_playlist_age_seconds", "Age of the live stream's HLS playlist.", "stream")
 	streamFindings  = metric("stream_findings_active", "Findings of severity warning about the publication in progress.", "stream")
 
-	perStream = []*prometheus.Desc{streamLive, streamViewers, streamBitrate, streamFrameRate, streamGOP, streamFindings}
+	perStream = []*prometheus.Desc{streamLive, streamViewers, streamBitrate, streamFrameRate, streamGOP, streamAge, streamFindings}
 )
 
-func (s samples) perStream(streams []*remux.Stream) {
+func (s samples) perStream(streams []*remux.Stream, hls func(remux.StreamName) (HLSStatus, bool)) {
 	for _, stream := range streams[:min(len(streams), maxStreamSeries)] {
 		info := stream.Info()
 		name := string(info.Name)
@@ -39,7 +42,12 @@ func (s samples) perStream(streams []*remux.Stream) {
 			}
 		}
 		s.gauge(streamFindings, float64(warnings), name)
-		s.gauge(streamBitrate, float64(info.Publication.Bitrate), name)
+		s.gauge(streamBitrate, float64(info.Publication.Bitrate)/8, name)
+		if hls != nil {
+			if status, ok := hls(info.Name); ok {
+				s.gauge(streamAge, time.Since(status.Updated).Seconds(), name)
+			}
+		}
 		if info.Video != nil {
 			s.gauge(streamFrameRate, info.Video.FrameRate, name)
 			s.gauge(streamGOP, info.Video.GOP, name)

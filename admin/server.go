@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/headwater-live/headwater/remux"
+	"github.com/headwater-live/headwater/remux/histogram"
 )
 
 // Sources are where the facts about the whole server come from, so that this package need not
@@ -39,6 +40,8 @@ type ViewerCounts struct {
 	// Jumps are viewers that fell behind and continued at a keyframe, Behind those that were
 	// closed for doing so again and again, Stalled those closed for taking nothing.
 	Jumps, Behind, Stalled uint64
+	// Delay is from a packet's arrival to its writing; nil if that is not measured.
+	Delay *histogram.Histogram
 }
 
 // HookStatus is how the deliveries to an endpoint go.
@@ -64,6 +67,8 @@ type SegmentCounts struct {
 	// StorageTimeouts are listings that did not wait for the storage any longer.
 	StorageTimeouts uint64
 	FramesLeftOut   uint64
+	// PublishDelay is from a segment's last packet to its listing.
+	PublishDelay *histogram.Histogram
 }
 
 // StorageHealth is how the storage is, and what that costs.

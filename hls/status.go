@@ -59,6 +59,21 @@ func (s *Server) Status(name remux.StreamName) (Status, bool) {
 	return Status{}, false
 }
 
+// Clients returns the clients of all streams, as Status counts them.
+func (s *Server) Clients() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	total := 0
+	for _, n := range s.byName {
+		for _, c := range n.all {
+			if p := c.published.Load(); p != nil {
+				total += c.audience.count(time.Now(), audienceTargets*p.status.TargetDuration)
+			}
+		}
+	}
+	return total
+}
+
 // status describes the window for an operator.
 func (c *Channel) status(date time.Time) Status {
 	media := c.window.media()

@@ -107,8 +107,9 @@ func NewServer(config Config) *Server {
 		conns:     make(map[net.Conn]*connection),
 		perIP:     make(map[netip.Addr]int),
 	}
+	s.metrics.Delay = bytelog.NewDelay()
 	s.logs.Make = func(f playFormat) *bytelog.Log {
-		return bytelog.New(f, bytelog.Options{Latency: config.Latency})
+		return bytelog.New(f, bytelog.Options{Latency: config.Latency, Delay: s.metrics.Delay})
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s

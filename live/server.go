@@ -58,12 +58,13 @@ func NewServer(config Config) *Server {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{config: config}
+	s.metrics.Delay = bytelog.NewDelay()
 	s.logs.Make = func(k key) *bytelog.Log {
 		format := config.Format(remux.Tracks{Audio: !k.noAudio, Video: !k.noVideo})
 		if k.chunked {
 			format = chunked{format}
 		}
-		return bytelog.New(format, bytelog.Options{Latency: config.Latency, NoAudio: k.noAudio, NoVideo: k.noVideo})
+		return bytelog.New(format, bytelog.Options{Latency: config.Latency, NoAudio: k.noAudio, NoVideo: k.noVideo, Delay: s.metrics.Delay})
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s

@@ -92,6 +92,13 @@ func (s *Stream) Detach(sink Sink) {
 	s.sinks = slices.DeleteFunc(s.sinks, func(other Sink) bool { return other == sink })
 }
 
+// Live reports whether somebody publishes the stream.
+func (s *Stream) Live() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.publication != nil
+}
+
 // EndPublication ends the current publication, if there is one.
 func (s *Stream) EndPublication(reason EndReason) bool {
 	s.mu.Lock()

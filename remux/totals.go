@@ -6,6 +6,9 @@ type Totals struct {
 	// Streams are those that exist, Live those of them that are being published.
 	Streams, Live int
 	Begun         uint64
+	// Bitrate is of all publications in progress, in bits per second; Gaps counts silences of
+	// publishers that viewers may have noticed.
+	Bitrate, Gaps uint64
 	// Ended has all reasons.
 	Ended    map[EndReason]uint64
 	Counters Counters
@@ -20,6 +23,7 @@ type tally struct {
 	begun    uint64
 	ended    map[EndReason]uint64
 	counters Counters
+	gaps     uint64
 	raised   [numFindings]uint64
 }
 
@@ -30,6 +34,7 @@ func (t *tally) end(p *Publication) {
 	}
 	t.ended[p.reason]++
 	t.counters.add(&p.counters)
+	t.gaps += uint64(p.diagnosis.arrival.gaps)
 }
 
 // merge adds the tally of a stream that has ended.
@@ -42,6 +47,7 @@ func (t *tally) merge(o *tally) {
 		t.ended[reason] += n
 	}
 	t.counters.add(&o.counters)
+	t.gaps += o.gaps
 	for f, n := range o.raised {
 		t.raised[f] += n
 	}
@@ -66,6 +72,7 @@ func (c *Counters) add(o *Counters) {
 func (h *Hub) Totals() Totals {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	now := h.now()
 	var sum tally
 	sum.merge(&h.gone)
 	t := Totals{Streams: len(h.streams), Raised: make(map[FindingCode]uint64), Active: make(map[FindingCode]int)}
@@ -75,6 +82,8 @@ func (h *Hub) Totals() Totals {
 		if p := s.publication; p != nil {
 			t.Live++
 			sum.counters.add(&p.counters)
+			sum.gaps += uint64(p.diagnosis.arrival.gaps)
+			t.Bitrate += p.rate.bitsPerSecond(now)
 			for f := range p.diagnosis.states {
 				if p.diagnosis.states[f].active {
 					t.Active[kinds[f].code]++
@@ -90,6 +99,7 @@ func (h *Hub) Totals() Totals {
 	for _, reason := range endReasons {
 		sum.ended[reason] += 0
 	}
+	t.Gaps = sum.gaps
 	t.Begun, t.Ended, t.Counters = sum.begun, sum.ended, sum.counters
 	return t
 }

@@ -23,6 +23,7 @@ commands=(
 	"vlc vlc-bin"
 	"strace strace"
 	"curl curl"
+	"promtool prometheus"
 )
 elements=(
 	"videoconvert gstreamer1.0-plugins-base"
@@ -70,9 +71,26 @@ fail() {
 keep_services_down() {
 	local service
 	[ -d /run/systemd/system ] || return 0
-	for service in nginx varnish; do
+	for service in nginx varnish prometheus; do
 		if grep -qx "$service" <<<"$1"; then as_root systemctl disable --now "$service" || true; fi
 	done
+}
+
+# forbid_starts has Debian start no service while packages are installed, until allow_starts. An
+# administrator's own policy stays.
+policy=/usr/sbin/policy-rc.d
+forbidden=
+forbid_starts() {
+	[ ! -e "$policy" ] || return 0
+	printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+	as_root chmod 755 "$policy"
+	forbidden=yes
+	trap allow_starts EXIT
+}
+
+allow_starts() {
+	[ -z "$forbidden" ] || as_root rm -f "$policy"
+	forbidden=
 }
 
 install_packages() {
@@ -83,9 +101,11 @@ install_packages() {
 	as_root apt-get update -q -o DPkg::Lock::Timeout=600 >/dev/null || fail "apt-get update failed"
 	# Ubuntu calls it by another name.
 	apt-cache show chromium >/dev/null 2>&1 || packages=$(sed 's/^chromium$/chromium-browser/' <<<"$packages")
+	forbid_starts
 	# shellcheck disable=SC2086 # one argument per package
 	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
 		-o DPkg::Lock::Timeout=600 $packages >/dev/null || fail "apt-get install failed"
+	allow_starts
 	keep_services_down "$packages"
 }
 

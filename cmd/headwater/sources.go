@@ -27,6 +27,9 @@ func (s *server) sources() admin.Sources {
 		sources.Viewers["ts"] = viewers(s.ts.Metrics())
 	}
 	if s.hls != nil {
+		sources.Viewers["hls"] = func() admin.ViewerCounts {
+			return admin.ViewerCounts{Viewers: int64(s.hls.Clients()), BytesSent: s.hls.Metrics().BytesSent.Load()}
+		}
 		sources.Segments = segments(s.hls.Metrics())
 		sources.Storage = storageHealth(s.hls)
 	}
@@ -41,6 +44,7 @@ func viewers(m *bytelog.Metrics) func() admin.ViewerCounts {
 			Jumps:     m.Jumps.Load(),
 			Behind:    m.Behind.Load(),
 			Stalled:   m.Stalled.Load(),
+			Delay:     m.Delay,
 		}
 	}
 }
@@ -54,6 +58,7 @@ func segments(m *hls.Metrics) func() admin.SegmentCounts {
 			StorageErrors:   m.StorageErrors.Load(),
 			StorageTimeouts: m.StorageTimeouts.Load(),
 			FramesLeftOut:   m.FramesLeftOut.Load(),
+			PublishDelay:    m.PublishDelay,
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/headwater-live/headwater/remux"
+	"github.com/headwater-live/headwater/remux/histogram"
 )
 
 // Options are what logs of one format may differ in.
@@ -15,6 +16,9 @@ type Options struct {
 	Latency time.Duration
 	// NoAudio and NoVideo leave a track out.
 	NoAudio, NoVideo bool
+	// Delay observes how long it takes from a packet's arrival until it has been written to those
+	// viewers who had caught up; nil is not at all.
+	Delay *histogram.Histogram
 }
 
 // Log is a stream rendered in one format. It is a remux.Sink.
@@ -53,6 +57,9 @@ type Log struct {
 	sweepers  []*sweeper
 	running   *sync.WaitGroup
 	announced int64
+	// arrived is when the first packet came that viewers have not been told of, zero if
+	// there is none.
+	arrived time.Time
 
 	// viewers is guarded by the mutex of Logs.
 	viewers int
@@ -219,6 +226,9 @@ func (l *Log) endLocked() Position { return Position{slab: l.tail, at: int(l.tai
 // wakeSoon wakes the viewers once the latency has passed since the first packet that they
 // have not been told of.
 func (l *Log) wakeSoon() {
+	if l.options.Delay != nil && l.arrived.IsZero() {
+		l.arrived = time.Now()
+	}
 	switch {
 	case l.options.Latency <= 0:
 		l.wakeLocked()
@@ -244,6 +254,10 @@ func (l *Log) wakeLocked() {
 	close(l.wake)
 	l.wake = make(chan struct{})
 	l.announced = l.endLocked().Offset()
+	for _, s := range l.sweepers {
+		s.batch = l.arrived
+	}
+	l.arrived = time.Time{}
 	l.callSweepersLocked()
 }
 

@@ -1,6 +1,9 @@
 package bytelog
 
-import "runtime"
+import (
+	"runtime"
+	"time"
+)
 
 const (
 	// maxSwept is how many viewers one goroutine sweeps. More of them than this are worth
@@ -23,6 +26,7 @@ type sweeper struct {
 	count   int       // of viewers, arrived ones included
 	arrived []*Viewer // not yet in viewers
 	due     bool      // there is something new, or to see to
+	batch   time.Time // when the first packet of what is new came, zero if there is none
 
 	// Of the sweeper's goroutine.
 	viewers []*Viewer
@@ -77,15 +81,22 @@ func (s *sweeper) call() {
 // run sweeps until there is nobody left.
 func (s *sweeper) run() {
 	for range s.called {
-		due, closed := s.take()
-		if due && s.leave(s.round(closed)) {
+		due, closed, batch := s.take()
+		if !due {
+			continue
+		}
+		left := s.round(closed)
+		if !batch.IsZero() {
+			s.log.options.Delay.Observe(time.Since(batch))
+		}
+		if s.leave(left) {
 			return
 		}
 	}
 }
 
 // take admits who has arrived, and reports what there is to do.
-func (s *sweeper) take() (due, closed bool) {
+func (s *sweeper) take() (due, closed bool, batch time.Time) {
 	l := s.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -93,7 +104,8 @@ func (s *sweeper) take() (due, closed bool) {
 	clear(s.arrived)
 	s.arrived = s.arrived[:0]
 	due, s.due = s.due, false
-	return due, l.closed
+	batch, s.batch = s.batch, time.Time{}
+	return due, l.closed, batch
 }
 
 // round writes to all viewers. It returns how many were handed to goroutines of their own.

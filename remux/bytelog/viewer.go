@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/headwater-live/headwater/remux/histogram"
 )
 
 const (
@@ -33,6 +35,15 @@ type Metrics struct {
 	// Behind counts viewers closed for falling behind again and again, Stalled those closed
 	// for taking nothing.
 	Behind, Stalled atomic.Uint64
+	// Delay is for Options.Delay; nil if it is not measured.
+	Delay *histogram.Histogram
+}
+
+// NewDelay returns a histogram for Metrics.Delay. Its bounds lie around the latency that packets wait
+// for others; the last is where a viewer sees it.
+func NewDelay() *histogram.Histogram {
+	return histogram.New(time.Millisecond, 5*time.Millisecond, 10*time.Millisecond, 25*time.Millisecond, 50*time.Millisecond,
+		75*time.Millisecond, 100*time.Millisecond, 150*time.Millisecond, 250*time.Millisecond, 500*time.Millisecond, time.Second)
 }
 
 // Output writes to one client, in steps. A Conn does most of what it takes.
