@@ -150,7 +150,7 @@ func TestTheScreenIsDrawnInPlaceOnATerminalAndInLinesElsewhere(t *testing.T) {
 	first := screen.String()
 	s.show(p)
 	s.end()
-	if !strings.HasPrefix(first, "["+strings.Repeat("#", 15)+strings.Repeat("-", 15)+"] measuring 5 of 10 s\n") || strings.Contains(first, "\x1b") {
+	if !strings.HasPrefix(first, "\x1b[?7l["+strings.Repeat("#", 15)+strings.Repeat("-", 15)+"] measuring 5 of 10 s\n") || !strings.HasSuffix(first, "\n\x1b[?7h") {
 		t.Errorf("%q", first)
 	}
 	if up := strings.Count(screen.String(), "\x1b[8A\x1b[J"); up != 2 || strings.Count(first, "\n") != 8 {

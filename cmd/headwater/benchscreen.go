@@ -23,6 +23,13 @@ type benchScreen struct {
 	last     time.Time
 }
 
+// Control sequences of ECMA-48 and of the VT100, which terminals of all systems know.
+const (
+	screenUp     = "\x1b[%dA\x1b[J" // so many lines up, and clear what is below
+	screenNoWrap = "\x1b[?7l"
+	screenWrap   = "\x1b[?7h"
+)
+
 const (
 	benchPlainEvery = 10 * time.Second
 	barWidth        = 30
@@ -44,20 +51,21 @@ func (s *benchScreen) show(p load.Progress) {
 	}
 	var b bytes.Buffer
 	if s.lines > 0 {
-		fmt.Fprintf(&b, "\x1b[%dA\x1b[J", s.lines) // up, and clear what is below
+		fmt.Fprintf(&b, screenUp, s.lines)
 	}
 	var table bytes.Buffer
 	fmt.Fprintf(&table, "%s\n", benchBar(p))
 	_ = benchTable(&table, p.Report) // a bytes.Buffer takes everything
 	s.lines = bytes.Count(table.Bytes(), []byte("\n"))
-	b.Write(table.Bytes())
+	// A line that were broken on a narrow screen would be two.
+	fmt.Fprintf(&b, "%s%s%s", screenNoWrap, table.Bytes(), screenWrap)
 	_, _ = s.w.Write(b.Bytes()) // who has closed the terminal does not look at it
 }
 
 // end clears the table: the report follows.
 func (s *benchScreen) end() {
 	if s.lines > 0 {
-		fmt.Fprintf(s.w, "\x1b[%dA\x1b[J", s.lines)
+		fmt.Fprintf(s.w, screenUp, s.lines)
 		s.lines = 0
 	}
 }

@@ -51,8 +51,12 @@ func main() {
 	docs := flag.String("docs", "docs", "folder for the pictures")
 	seconds := flag.Int("seconds", 20, "how long each load is measured")
 	draw := flag.Bool("draw", false, "draw reports that are there, measure nothing")
+	only := flag.String("only", "", "viewers or publishers; both if empty")
 	flag.Parse()
 	for _, s := range all {
+		if *only != "" && *only != s.name {
+			continue
+		}
 		if err := s.run(*headwater, *data, *docs, *seconds, *draw); err != nil {
 			fmt.Fprintln(os.Stderr, "plot-growth:", err)
 			os.Exit(1)
