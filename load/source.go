@@ -166,8 +166,13 @@ func (l *videoLayout) mark(t *Tag) {
 	}
 	t.stampAt, t.lengthSize, t.hevc = h.Data, l.lengthSize, h.Codec == flvtag.HEVC
 	c := h264.NALUs(t.Body[h.Data:], l.lengthSize)
-	if c.Next() && isDelimiter(c.NALU(), t.hevc) {
-		t.stampAt += l.lengthSize + len(c.NALU())
+	if !c.Next() {
+		t.stampAt = 0 // its NALUs are not where they should be
+		return
+	}
+	first := h.Data + l.lengthSize // empty NALUs may stand before it
+	if isDelimiter(c.NALU(), t.hevc) && &t.Body[first] == &c.NALU()[0] {
+		t.stampAt = first + len(c.NALU())
 	}
 }
 
