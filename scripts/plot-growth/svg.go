@@ -46,7 +46,6 @@ type panel struct {
 	left      int
 	title     string
 	class     string
-	label     func(float64) string
 	x, y      []float64
 	x0, x1    float64 // exponents of ten at the ends of the axes
 	y0, y1    float64
@@ -58,8 +57,8 @@ func plot(title string, points []point) ([]byte, error) {
 	if len(points) < 2 {
 		return nil, errors.New("a line has at least two points")
 	}
-	cpu := panel{left: panelLeft[0], title: "CPU, % of one core", class: "cpu", label: short, underlays: true}
-	memory := panel{left: panelLeft[1], title: "resident memory, MB", class: "memory", label: short}
+	cpu := panel{left: panelLeft[0], title: "CPU, % of one core", class: "cpu", underlays: true}
+	memory := panel{left: panelLeft[1], title: "resident memory, MB", class: "memory"}
 	for _, p := range points {
 		if p.Count < 1 || p.RSS <= 0 {
 			return nil, fmt.Errorf("%d clients with %d bytes of memory are no point", p.Count, p.RSS)
@@ -129,9 +128,9 @@ func (p *panel) draw(b *bytes.Buffer) {
 		fmt.Fprintf(b, `<circle class="%s" cx="%.1f" cy="%.1f" r="4"/>`+"\n", p.class, x, y)
 		anchor, dx, dy := "end", -8.0, -8.0
 		if i == 0 {
-			anchor, dx = "start", 8
+			anchor, dx, dy = "start", 8, 17 // a line that rises is above it
 		}
-		text(b, x+dx, math.Max(y+dy, panelTop+12), anchor, "value", p.label(p.y[i]))
+		text(b, x+dx, min(max(y+dy, panelTop+12), panelTop+panelHeight-4), anchor, "value", short(p.y[i]))
 	}
 	fmt.Fprintf(b, `<rect class="axis" x="%d" y="%d" width="%d" height="%d"/>`+"\n", p.left, panelTop, panelWidth, panelHeight)
 }
