@@ -125,10 +125,12 @@ type point struct {
 	Client     float64 `json:"client_cpu_percent"`
 	Delay99    float64 `json:"delay_p99_ms"` // 0 where nobody watched
 	Lost       int64   `json:"lost_frames"`
+	// Late is how late the client itself was, the 99th percentile in milliseconds: whether to believe the rest.
+	Late float64 `json:"late_p99_ms"`
 }
 
 func pointOf(count int, r *load.Report) point {
-	p := point{Count: count, CPUPercent: r.Server.CPUPercent, RSS: r.Server.RSS}
+	p := point{Count: count, CPUPercent: r.Server.CPUPercent, RSS: r.Server.RSS, Late: r.Publishers.Late.P99}
 	if r.Client != nil {
 		p.Client = r.Client.CPUPercent
 	}
