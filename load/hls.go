@@ -18,6 +18,8 @@ const (
 	// stream has none before its first segment is complete.
 	notYet      = 20 * time.Second
 	notYetPause = 500 * time.Millisecond
+	// leastPause bounds how often a playlist can make a player ask for it.
+	leastPause = 50 * time.Millisecond
 	// hlsTimeout is how long a playlist or a segment may take.
 	hlsTimeout = 30 * time.Second
 )
@@ -104,7 +106,7 @@ func (h *hlsPlayer) run(ctx context.Context, media string) error {
 		if !fresh {
 			pause /= 2
 		}
-		if err := sleep(ctx, time.Until(asked.Add(pause))); err != nil {
+		if err := sleep(ctx, time.Until(asked.Add(max(pause, leastPause)))); err != nil {
 			return err
 		}
 		h.play.advance(time.Now())
@@ -119,6 +121,9 @@ func (h *hlsPlayer) segments(ctx context.Context, list *playlist, at *url.URL) (
 	end := list.sequence + int64(len(list.segments))
 	if !h.started {
 		h.next = max(list.sequence, end-startBehind)
+	}
+	if h.next-end > startBehind { // a little is a cache that is behind
+		return false, malformedError("the media sequence number went back")
 	}
 	if h.next < list.sequence {
 		h.viewer.group.meter.skip(list.sequence - h.next)

@@ -38,6 +38,7 @@ func TestPlaylistsAreRead(t *testing.T) {
 func FuzzPlaylist(f *testing.F) {
 	f.Add([]byte(mediaSample))
 	f.Add([]byte(multivariantSample))
+	f.Add([]byte("#EXTM3U\n#EXT-X-TARGETDURATION:1e-300\n#EXT-X-MEDIA-SEQUENCE:-5\n#EXTINF:inf\n:\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p, err := parsePlaylist(b)
 		if err != nil {
@@ -134,8 +135,8 @@ func TestAPlayerReadsEachSegmentOnce(t *testing.T) {
 	if v.Joined != 2 || v.Segments < 10 || v.Segments > 40 || v.Skipped != 0 || len(v.Errors) != 0 {
 		t.Errorf("%+v", v)
 	}
-	if read := o.segments.Load(); read < v.Segments || v.Bytes < v.Segments*2000*tsPacket {
-		t.Errorf("%d segments were fetched, %d counted, with %d bytes", read, v.Segments, v.Bytes)
+	if read := o.segments.Load(); read < v.Segments || v.Received < v.Segments*2000*tsPacket {
+		t.Errorf("%d segments were fetched, %d counted, with %d bytes", read, v.Segments, v.Received)
 	}
 }
 
@@ -145,6 +146,20 @@ func TestAPlaylistThatStandsStillStallsPlayers(t *testing.T) {
 	o.stopped.Store(1)
 	if v := mustRun(t, c).Viewers[0]; v.Stalls != 2 || v.StallSeconds < 2 {
 		t.Errorf("%d stalls of %.1f s", v.Stalls, v.StallSeconds)
+	}
+}
+
+func TestASequenceThatGoesBackIsAnError(t *testing.T) {
+	t.Parallel()
+	o, c := hlsConfig(t)
+	o.jump.Store(1000)
+	c.Observe = func(p Progress) {
+		if p.Phase == "measuring" {
+			o.jump.Store(0)
+		}
+	}
+	if v := mustRun(t, c).Viewers[0]; v.Errors["the media sequence number went back"] != 2 || v.Reconnects != 2 {
+		t.Errorf("%+v", v)
 	}
 }
 

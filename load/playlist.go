@@ -49,7 +49,9 @@ func parsePlaylist(b []byte) (*playlist, error) {
 		case name == "#EXT-X-TARGETDURATION":
 			p.target = seconds(value)
 		case name == "#EXT-X-MEDIA-SEQUENCE":
-			p.sequence, _ = strconv.ParseInt(value, 10, 63) // 0 where it is unreadable
+			if n, err := strconv.ParseUint(value, 10, 62); err == nil { // 0 where it is unreadable
+				p.sequence = int64(n)
+			}
 		case name == "#EXTINF":
 			number, _, _ := strings.Cut(value, ",")
 			duration = seconds(number)
