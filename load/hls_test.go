@@ -88,20 +88,24 @@ type hlsOrigin struct {
 	segments atomic.Int64 // that were fetched
 }
 
-const hlsTestSegment = 200 * time.Millisecond
+const (
+	hlsTestSegment = 200 * time.Millisecond
+	// hlsTestWindow is long enough for a machine that stands still for some seconds.
+	hlsTestWindow = 25
+)
 
 func (o *hlsOrigin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == "/live/s/index.m3u8":
 		fmt.Fprint(w, strings.ReplaceAll(multivariantSample, "low/media.m3u8", "x/media.m3u8"))
 	case r.URL.Path == "/live/s/x/media.m3u8":
-		newest := int64(time.Since(o.began) / hlsTestSegment)
+		newest := o.newest()
 		if s := o.stopped.Load(); s > 0 {
 			newest = min(newest, s)
 		}
 		newest += o.jump.Load()
 		fmt.Fprintf(w, "#EXTM3U\n#EXT-X-TARGETDURATION:0.2\n#EXT-X-MEDIA-SEQUENCE:%d\n", newest)
-		for n := range int64(6) {
+		for n := range int64(hlsTestWindow) {
 			fmt.Fprintf(w, "#EXTINF:0.2,\n%d.ts\n", newest+n)
 		}
 	case strings.HasSuffix(r.URL.Path, ".ts"):
@@ -115,6 +119,9 @@ func (o *hlsOrigin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 	}
 }
+
+// newest is the media sequence number of the playlist.
+func (o *hlsOrigin) newest() int64 { return int64(time.Since(o.began) / hlsTestSegment) }
 
 func hlsConfig(t *testing.T) (*hlsOrigin, Config) {
 	o := &hlsOrigin{began: time.Now()}
@@ -131,20 +138,24 @@ func TestAPlayerReadsEachSegmentOnce(t *testing.T) {
 	o, c := hlsConfig(t)
 	r := mustRun(t, c)
 	v := r.Viewers[0]
-	// Fifteen segments come in three seconds, for each of two players.
-	if v.Joined != 2 || v.Segments < 10 || v.Segments > 40 || v.Skipped != 0 || len(v.Errors) != 0 {
+	if v.Joined != 2 || v.Segments < 4 || v.Skipped != 0 || len(v.Errors) != 0 {
 		t.Errorf("%+v", v)
 	}
-	if read := o.segments.Load(); read < v.Segments || v.Received < v.Segments*2000*tsPacket {
-		t.Errorf("%d segments were fetched, %d counted, with %d bytes", read, v.Segments, v.Received)
+	read, most := o.segments.Load(), 2*(o.newest()+hlsTestWindow)
+	if read < v.Segments || read > most || v.Received < v.Segments*2000*tsPacket {
+		t.Errorf("%d of at most %d segments were fetched, %d counted, with %d bytes", read, most, v.Segments, v.Received)
 	}
 }
 
 func TestAPlaylistThatStandsStillStallsPlayers(t *testing.T) {
 	t.Parallel()
 	o, c := hlsConfig(t)
-	o.stopped.Store(1)
-	if v := mustRun(t, c).Viewers[0]; v.Stalls != 2 || v.StallSeconds < 2 {
+	c.Observe = func(p Progress) {
+		if p.Phase == "measuring" {
+			o.stopped.CompareAndSwap(0, o.newest())
+		}
+	}
+	if v := mustRun(t, c).Viewers[0]; v.Stalls < 2 || v.StallSeconds < 1 {
 		t.Errorf("%d stalls of %.1f s", v.Stalls, v.StallSeconds)
 	}
 }
@@ -172,7 +183,7 @@ func TestSegmentsThatAreGoneAreSkipped(t *testing.T) {
 			o.jump.Store(100)
 		}
 	}
-	if v := mustRun(t, c).Viewers[0]; v.Skipped < 2*90 || v.Skipped > 2*100 {
-		t.Errorf("%d segments were skipped, want nearly twice 100", v.Skipped)
+	if v := mustRun(t, c).Viewers[0]; v.Skipped < 2*50 || v.Skipped > 2*100 {
+		t.Errorf("%d segments were skipped, want twice 50 to 100", v.Skipped)
 	}
 }
