@@ -45,6 +45,10 @@ var analysisSlots = make(chan struct{}, max(1, runtime.NumCPU()))
 const realtimeTests = 24
 
 func TestMain(m *testing.M) {
+	if file := os.Getenv(bareServer); file != "" {
+		fmt.Fprintln(os.Stderr, "bare server:", serveBare(file))
+		os.Exit(1)
+	}
 	flag.Parse()
 	if !isFlagSet("test.parallel") {
 		if err := flag.Set("test.parallel", fmt.Sprint(realtimeTests)); err != nil {
