@@ -315,3 +315,20 @@ func TestAnEncoderThatLiesAboutItsSampleRate(t *testing.T) {
 		})
 	}
 }
+
+func TestPicturesComeOutWithTheirCompositionTimes(t *testing.T) {
+	r, _ := broadcast(t, Config{}, at25(25), 10_000)
+	i := 0
+	for _, u := range r.AccessUnits {
+		if u.Kind != hlscheck.Video {
+			continue
+		}
+		if got, want := u.PTS-u.DTS, int64(i%3*40*perMillisecond); got != want {
+			t.Fatalf("picture %d is shown %d/90000 s after it is decoded, want %d", i, got, want)
+		}
+		i++
+	}
+	if i != 250 {
+		t.Errorf("%d pictures", i)
+	}
+}

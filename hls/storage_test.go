@@ -199,6 +199,63 @@ func TestTheQuotaTakesTheOldestRemovedSegmentsAndNoListedOne(t *testing.T) {
 	})
 }
 
+func TestTheQuotaTakesAnEndedStreamWhenItsTimeIsOver(t *testing.T) {
+	const quota = 450_000 // one and a half windows: a part of the ended one would have to go
+	onStage(t, Config{Quota: quota, Retain: Retention{Age: time.Hour}}, func(s *stage) {
+		s.publish(at25(25), 0, 30_000)
+		s.leave()
+		s.sink.Close()
+		s.sink = nil
+		s.look()
+		ended := s.lastMedia()
+		if !strings.HasSuffix(string(ended.Body), "#EXT-X-ENDLIST\n") {
+			t.Fatalf("no end:\n%s", ended.Body)
+		}
+		fetchable := func() (n int) {
+			for _, uri := range uris(string(ended.Body)) {
+				if s.get(path.Dir(ended.URL)+"/"+uri).Code == 200 {
+					n++
+				}
+			}
+			return n
+		}
+		s.publish(at25(25), 0, 10_000)
+		if got, want := fetchable(), len(uris(string(ended.Body))); got != want {
+			t.Errorf("%d of %d segments of a playlist that has just ended can be fetched", got, want)
+		}
+		s.send(at25(25).frames(10_000, 30_000))
+		if got := fetchable(); got != 0 {
+			t.Errorf("%d segments are left when the playlist's time is over", got)
+		}
+		for name := range contents(t, s.store.Memory) {
+			if strings.HasPrefix("/"+name, path.Dir(ended.URL)) {
+				t.Errorf("%s is left", name)
+			}
+		}
+	})
+}
+
+func TestWhatAnEarlierProcessHasLeftCountsForTheQuota(t *testing.T) {
+	onStage(t, Config{Retain: Retention{Age: time.Hour}}, func(s *stage) {
+		s.publish(at25(25), 0, 60_000)
+		s.crash()
+		all := len(contents(t, s.store.Memory))
+		s.config.Quota = 1
+		s.restart()
+		synctest.Wait()
+		media := s.lastMedia()
+		if got, want := len(contents(t, s.store.Memory)), len(uris(string(media.Body)))+1; got != want || all < 2*want {
+			t.Errorf("of %d blobs %d are left, want the %d listed ones and the journal", all, got, want-1)
+		}
+		if got := s.inStorage(media); got != len(uris(string(media.Body))) {
+			t.Errorf("%d listed segments are stored", got)
+		}
+		s.publish(at25(25), 60_040, 70_000)
+		s.leave()
+		s.report()
+	})
+}
+
 func TestASegmentIsListedInTimeWhateverTheGOPAndTheStorageTake(t *testing.T) {
 	for _, gop := range []int{25, 28, 31, 33, 35, 37} { // frames of 40 ms
 		onStage(t, Config{Segment: time.Second}, func(s *stage) {

@@ -107,7 +107,10 @@ func (w *window) expired(now time.Time, retain Retention) []*segment {
 		n++
 	}
 	if n > 0 && w.ended && w.removed[0].evicted.Load() {
-		n = len(w.removed) // the quota takes an ended playlist as a whole
+		// The quota takes a playlist that has ended, and that nobody can need, as a whole.
+		for n < len(w.removed) && !w.removed[n].expires.After(now) {
+			n++
+		}
 	}
 	gone := w.removed[:n:n]
 	w.removed = w.removed[n:]
