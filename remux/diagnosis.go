@@ -167,7 +167,9 @@ func (p *Publication) judgeTracks(now time.Time) {
 	for track, f := range [numTracks]finding{Video: videoMissing, Audio: audioMissing} {
 		other := Track(track).other()
 		absent := now.Sub(d.missing[track])
-		p.find(f, now, absent >= trackWait && now.Sub(d.missing[other]) < trackWait, figures(absent.Seconds()))
+		v := figures(absent.Seconds())
+		v.mild = f == videoMissing && c.VideoFrames == 0 // a radio
+		p.find(f, now, absent >= trackWait && now.Sub(d.missing[other]) < trackWait, v)
 	}
 	if len(p.video.early)+len(p.audio.early) == 0 && c.Unconfigured == d.seen.Unconfigured {
 		d.waiting = time.Time{}

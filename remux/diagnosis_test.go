@@ -144,6 +144,44 @@ func TestNothingIsFoundOfACleanStream(t *testing.T) {
 	if found := e.hub.Stream("live/test").Info().Publication.Findings; len(found) > 0 {
 		t.Errorf("findings: %+v", found)
 	}
+	facts := e.hub.Stream("live/test").Info().Publication.Facts
+	if math.Abs(facts.AudioOffset) > 0.1 || math.Abs(facts.AudioDrift) > 0.1 {
+		t.Errorf("audio against video: %+v", facts)
+	}
+	// 30 frames a second of 2000 bytes and their header.
+	if facts.VideoBitrate < 450_000 || facts.VideoBitrate > 550_000 || facts.LastGap != 0 || facts.Behind > 0.1 || facts.UnevenFrames > 0.01 || facts.BFrames {
+		t.Errorf("facts: %+v", facts)
+	}
+}
+
+func TestTheFactsSayWhatIsWrong(t *testing.T) {
+	e := newEncoder(t).configure()
+	e.skip = func(n int) bool { return n%10 == 7 }
+	e.composition = func(n int) uint32 { return []uint32{100, 0, 33}[n%3] }
+	e.audioShift = func(at time.Duration) time.Duration { return at / 100 }
+	e.run(time.Minute)
+	e.stall(2*time.Second, 2*time.Second)
+	e.run(2 * time.Second)
+	f := e.hub.Stream("live/test").Info().Publication.Facts
+	if f.UnevenFrames < 0.05 || !f.BFrames || f.LastGap < 1.9 || f.LastGap > 2.5 || f.AudioDrift < 0.3 || f.AudioOffset < 0.3 {
+		t.Errorf("facts: %+v", f)
+	}
+}
+
+func TestSoundAloneIsAFactAndAPictureThatCeasesAWarning(t *testing.T) {
+	radio := newEncoder(t)
+	radio.noVideo = true
+	radio.audio(0, aacHeader)
+	radio.run(8 * time.Second)
+	if f, _ := radio.found("video-missing"); !f.Active || f.Severity != Informational {
+		t.Errorf("of a radio: %+v", f)
+	}
+	broken := newEncoder(t).configure().run(10 * time.Second)
+	broken.noVideo = true
+	broken.run(8 * time.Second)
+	if f, _ := broken.found("video-missing"); !f.Active || f.Severity != Warning {
+		t.Errorf("of a camera that went off: %+v", f)
+	}
 }
 
 // diagnoses has for each code a stream that shows it. After run the finding must be there, and

@@ -85,6 +85,7 @@ type findingKind struct {
 type measures struct {
 	n    [3]float64
 	text string
+	mild bool // it may be meant so: informational, whatever the table says
 }
 
 // kinds is the table of all findings. docs/diagnosis.md has a section for each row.
@@ -172,8 +173,12 @@ type findingState struct {
 
 func (f finding) render(st *findingState) Finding {
 	k := &kinds[f]
+	severity := k.severity
+	if st.measures.mild {
+		severity = Informational
+	}
 	return Finding{
-		Code: k.code, Severity: k.severity, Active: st.active,
+		Code: k.code, Severity: severity, Active: st.active,
 		Measured: k.measured(st.measures), Advice: k.advice,
 		Raised: st.raised, Seen: st.seen, Times: st.times,
 	}

@@ -32,6 +32,8 @@ type PublicationInfo struct {
 	EndReason EndReason `json:"end_reason,omitempty"`
 	// Findings are the diagnosis: what was found about the publication, active ones first.
 	Findings []Finding `json:"findings,omitempty"`
+	// Facts are what it has measured, also where nothing was found.
+	Facts Facts `json:"facts"`
 }
 
 // VideoInfo describes the video track.
@@ -88,6 +90,7 @@ func (p *Publication) info(now time.Time) *PublicationInfo {
 		Counters:  p.counters,
 		EndReason: p.reason,
 		Findings:  p.diagnosis.findings(),
+		Facts:     p.diagnosis.facts(),
 	}
 }
 

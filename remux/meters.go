@@ -57,6 +57,7 @@ type videoMeter struct {
 
 	usual          float64 // the median interval, approached step by step, ms
 	intervals, odd int     // in the window
+	uneven         float64 // share of odd intervals in the window before
 	span           int64   // sum of the intervals in the window, ms
 
 	compositionMost int32

@@ -13,6 +13,7 @@ type windowMeter struct {
 	counters    Counters // when it began
 	videoBytes  uint64
 	videoFrames uint64
+	videoRate   float64 // bits per second of video in the window before
 	// bitrate is the usual one, in bits per second, learnt from so many windows.
 	bitrate float64
 	learnt  int
@@ -45,9 +46,9 @@ func (p *Publication) judgeWindow(now time.Time) {
 func (p *Publication) judgeFrameRate(now time.Time) {
 	v := &p.diagnosis.video
 	if v.intervals >= minIntervals {
-		share := float64(v.odd) / float64(v.intervals)
-		p.find(frameRateUnsteady, now, share > maxUnsteady,
-			figures(share*100, 1000/v.usual, float64(v.intervals)*1000/float64(v.span)))
+		v.uneven = float64(v.odd) / float64(v.intervals)
+		p.find(frameRateUnsteady, now, v.uneven > maxUnsteady,
+			figures(v.uneven*100, 1000/v.usual, float64(v.intervals)*1000/float64(v.span)))
 	}
 	v.intervals, v.odd, v.span = 0, 0, 0
 }
@@ -81,12 +82,13 @@ func (p *Publication) judgeBitrate(now time.Time, seconds float64) {
 	// The mean of the first windows, and later a slow one: what stays becomes usual.
 	w.learnt++
 	w.bitrate += (rate - w.bitrate) / float64(min(w.learnt, 2*bitrateLearn))
+	w.videoRate = float64(w.videoBytes) * 8 / seconds
 	size := p.video.facts
 	pixels := float64(size.Width) * float64(size.Height) * float64(w.videoFrames)
 	if p.video.codec == flvtag.H264 && w.videoFrames >= minIntervals && pixels > 0 {
 		perPixel := float64(w.videoBytes) * 8 / pixels
 		p.find(bitrateTooLow, now, perPixel < minBitsPerPixel,
-			figures(float64(w.videoBytes)*8/seconds/1000, perPixel, minBitsPerPixel))
+			figures(w.videoRate/1000, perPixel, minBitsPerPixel))
 	}
 }
 
