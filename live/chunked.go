@@ -54,9 +54,9 @@ func (f chunked) EndSize() int {
 }
 
 // End implements bytelog.Ender.
-func (f chunked) End(dst []byte) []byte {
+func (f chunked) End(dst []byte, start bool) []byte {
 	if e, ok := f.Format.(bytelog.Ender); ok {
-		return chunk(dst, e.End)
+		return chunk(dst, func(dst []byte) []byte { return e.End(dst, start) })
 	}
 	return dst
 }

@@ -124,10 +124,18 @@ func (f *format) sound(dst []byte) []byte {
 }
 
 // EndSize implements bytelog.Ender.
-func (f *format) EndSize() int { return f.mux.AudioSize(f.gatherer.Gathered()) }
+func (f *format) EndSize() int {
+	f.mux.SetTracks(f.kinds[0], f.kinds[1])
+	if n := f.mux.AudioSize(f.gatherer.Gathered()); n > 0 {
+		return tablesSize + n
+	}
+	return 0
+}
 
 // End implements bytelog.Ender: the sound that was gathered.
-func (f *format) End(dst []byte) []byte { return f.sound(dst) }
+func (f *format) End(dst []byte, start bool) []byte {
+	return f.sound(f.tables(dst, f.gathered, start))
+}
 
 // Join implements bytelog.Format. Who begins is sent the tables with the first unit.
 func (f *format) Join(dst []byte, j bytelog.Join) []byte {

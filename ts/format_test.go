@@ -185,6 +185,20 @@ func TestAViewerBeginsWithTheTablesAndReadsOnCleanly(t *testing.T) {
 	}
 }
 
+func TestWhoJoinsGetsNoSoundFromBeforeThePicture(t *testing.T) {
+	tracks := remux.Tracks{Video: true, Audio: true}
+	f := newFeed(t, tracks)
+	for i := range 53 {
+		f.picture(i%50 == 0, tracks)
+	}
+	_, at, _ := f.log.Join(nil, 0)
+	f.log.End()
+	// Three pictures, and six frames of sound beside them.
+	if n := bytes.Count(read(&at), []byte{0xff, 0xf1, 0x4c}); n != 6 {
+		t.Errorf("%d frames of sound, want 6", n)
+	}
+}
+
 func TestEveryFrameIsInTheStreamOnce(t *testing.T) {
 	tracks := remux.Tracks{Video: true, Audio: true}
 	f := newFeed(t, tracks)

@@ -20,8 +20,9 @@ type Ender interface {
 	Format
 	// EndSize is the most bytes that End adds.
 	EndSize() int
-	// End adds what was kept back, at the end of a publication.
-	End(dst []byte) []byte
+	// End adds what was kept back, at the end of a publication and before each place where
+	// viewers may begin. start is as for Append.
+	End(dst []byte, start bool) []byte
 }
 
 // Join is where a viewer begins or continues.

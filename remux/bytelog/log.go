@@ -132,6 +132,7 @@ func (l *Log) note(pkt *remux.Packet) bool {
 		return true
 	default:
 		if l.joins(pkt) {
+			l.release() // who joins begins after it
 			l.joinAt, l.joinDTS, l.joinable, l.starting = l.endLocked(), pkt.DTS, true, true
 		}
 		l.keyed = l.keyed || pkt.Keyframe
@@ -170,6 +171,20 @@ func (l *Log) append(pkt *remux.Packet) {
 	}
 }
 
+// release appends what the format has kept back.
+func (l *Log) release() {
+	f, ok := l.format.(Ender)
+	if !ok {
+		return
+	}
+	if need := f.EndSize(); need > 0 {
+		room := l.room(need)
+		if l.extend(room, f.End(room, l.starting)) {
+			l.starting = false
+		}
+	}
+}
+
 // room returns an empty slice at the log's end with room for so many bytes.
 func (l *Log) room(need int) []byte {
 	n := int(l.tail.n.Load())
@@ -200,12 +215,7 @@ func (l *Log) extend(room, unit []byte) bool {
 func (l *Log) End() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if f, ok := l.format.(Ender); ok {
-		if need := f.EndSize(); need > 0 {
-			room := l.room(need)
-			l.extend(room, f.End(room))
-		}
-	}
+	l.release()
 	l.between = true
 	l.wakeLocked()
 }
