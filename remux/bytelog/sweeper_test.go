@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -183,19 +184,51 @@ func TestASweptViewerEndsWhenItIsStoppedAndWhenItsPeerHasGone(t *testing.T) {
 }
 
 func TestAViewerThatArrivesAfterTheLastWakeIsSentWhatCameBefore(t *testing.T) {
-	for range 200 { // the order of two goroutines decides
-		l := live(Options{})
-		l.Write(frame(0, true, 10))
-		v := newSwept(t, l)
-		l.Write(frame(1, false, 10))
-		if _, err := io.ReadFull(v.client, make([]byte, 20)); err != nil {
-			t.Fatal(err)
-		}
-		l.Close()
-		if err := v.wait(t); err != nil {
-			t.Fatal(err)
-		}
+	l := live(Options{})
+	server, client := pair(t)
+	ended := make(chan error, 1)
+	v := &Viewer{Log: l, MaxBacklog: 1 << 20, Metrics: new(Metrics), Output: connOutput{NewConn(server)}}
+	v.done = func(err error) { ended <- err }
+	_, v.at, _ = l.Join(nil, 0)
+	// It has seen the end of the log, and before it is swept something comes.
+	l.Write(frame(1, true, 10))
+	l.sweep(v)
+	if _, err := io.ReadFull(client, make([]byte, 10)); err != nil {
+		t.Fatal(err)
 	}
+	l.Close()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// stuck is an output whose peer takes nothing.
+type stuck struct{}
+
+func (stuck) Begin([]byte, bool) {}
+func (stuck) Step(bool) (int, bool, error) {
+	time.Sleep(time.Second)
+	return 0, false, nil
+}
+func (stuck) Sweepable() bool { return false }
+
+func TestAViewerThatTakesNothingEndsAfterTheStallTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := live(Options{})
+		defer l.Close()
+		l.Write(frame(0, true, 10))
+		v := &Viewer{Log: l, MaxBacklog: 1 << 20, Metrics: new(Metrics), Output: stuck{}}
+		began := time.Now()
+		if err := v.Run(t.Context()); !errors.Is(err, ErrStalled) {
+			t.Errorf("it ended with %v", err)
+		}
+		if waited := time.Since(began); waited != StallTimeout {
+			t.Errorf("after %v", waited)
+		}
+		if n := v.Metrics.Stalled.Load(); n != 1 {
+			t.Errorf("%d were counted", n)
+		}
+	})
 }
 
 func TestAConnThatCannotBeSweptStillWritesEverythingInOrder(t *testing.T) {
@@ -225,5 +258,20 @@ func TestSlabsGrowWithWhatAWriteTakes(t *testing.T) {
 		if got := nextSize(test.size, test.wakes); got != test.want {
 			t.Errorf("after %d wakes in %d bytes: %d, want %d", test.wakes, test.size, got, test.want)
 		}
+	}
+}
+
+func TestBetweenPublicationsWhoJoinsWaitsAndWhoJumpsGetsTheLastGOP(t *testing.T) {
+	l := live(Options{})
+	l.Write(frame(1, true, 3))
+	_, _, known := l.Join(nil, 0)
+	l.Write(frame(2, true, 4))
+	l.Write(frame(3, false, 5))
+	l.End()
+	if _, at, _ := l.Join(nil, 0); len(at.Next()) != 0 {
+		t.Errorf("who joins begins with %d bytes of what is over", len(at.Next()))
+	}
+	if _, at, _ := l.Join(nil, known); len(at.Next()) != 9 {
+		t.Errorf("who jumps continues with %d bytes, want 9", len(at.Next()))
 	}
 }
