@@ -46,12 +46,16 @@ func TestFiftyKillsAreNotSeen(t *testing.T) {
 	waitForHLS(ctx, t, k.url, 3)
 
 	var downs []time.Duration
-	for range crashes {
+	comesBack := func() {
+		t.Helper()
 		select {
 		case <-accepted:
 		case <-ctx.Done():
 			t.Fatal("the publisher did not come back")
 		}
+	}
+	for range crashes {
+		comesBack()
 		time.Sleep(time.Duration(random.Int64N(int64(1500 * time.Millisecond)))) // the random moment
 		k.look(ctx, t)
 		k.rtmp.lead("")
@@ -65,7 +69,7 @@ func TestFiftyKillsAreNotSeen(t *testing.T) {
 		downs = append(downs, time.Since(began))
 		k.rtmp.lead(k.server.rtmp)
 	}
-	<-accepted
+	comesBack()
 	k.look(ctx, t)
 	waitForPlaylist(ctx, t, k.url, func(m *playlist.Media) bool { return m.MediaSequence > k.last.MediaSequence+20 })
 	verifyJournals(t, k.dir)

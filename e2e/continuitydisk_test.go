@@ -206,7 +206,9 @@ func TestAQuotaNeverTakesAListedSegment(t *testing.T) {
 	ctx := limit(t, 2*time.Minute)
 	s := startServer(t, "--hls.segment", "400ms", "--storage.quota", "100KB", "--hls.retain", "1h")
 	url := s.hlsURL("quota")
-	publisher := &reconnector{tags: readOddTags(t, src.path), url: s.publishURL("quota"), accepted: func() {}}
+	// What has left the playlist may be gone, which checkListed tells from what has not.
+	r := callReferee(ctx, t, hlscheck.Options{URL: url, Slack: busySlack, Ignore: []string{"segment-unavailable"}})
+	publisher := &reconnector{tags: readOddTags(t, src.path), url: s.publishURL("quota"), accepted: func() { r.Mark(hlscheck.PublisherBack) }}
 	stop := publisher.start(ctx, t)
 	waitForHLS(ctx, t, url, 8)
 	for range 3 {
@@ -214,6 +216,8 @@ func TestAQuotaNeverTakesAListedSegment(t *testing.T) {
 		checkListed(ctx, t, url)
 	}
 	stop()
+	r.Mark(hlscheck.PublisherLeft)
+	r.verdict(t)
 	state, err := s.storageState(ctx)
 	if err != nil || state.metrics["headwater_hls_segments_evicted_total"] == 0 {
 		t.Errorf("nothing went because of the quota: %+v, %v", state, err)
@@ -267,10 +271,13 @@ func TestRetentionKeepsSegmentsThatHaveLeftThePlaylist(t *testing.T) {
 	const keep = 30
 	s := startServer(t, "--hls.segment", "200ms", "--hls.window", "5", "--hls.retain_segments", strconv.Itoa(keep))
 	url := s.hlsURL("retain")
-	publisher := &reconnector{tags: readOddTags(t, src.path), url: s.publishURL("retain"), accepted: func() {}}
+	r := callReferee(ctx, t, hlscheck.Options{URL: url, Slack: busySlack})
+	publisher := &reconnector{tags: readOddTags(t, src.path), url: s.publishURL("retain"), accepted: func() { r.Mark(hlscheck.PublisherBack) }}
 	stop := publisher.start(ctx, t)
 	waitForPlaylist(ctx, t, url, func(m *playlist.Media) bool { return m.MediaSequence >= keep+50 })
 	stop()
+	r.Mark(hlscheck.PublisherLeft)
+	r.verdict(t)
 	list, err := mediaPlaylist(ctx, url)
 	if err != nil {
 		t.Fatal(err)

@@ -223,7 +223,7 @@ func TestTheQuotaTakesAnEndedStreamWhenItsTimeIsOver(t *testing.T) {
 		if got, want := fetchable(), len(uris(string(ended.Body))); got != want {
 			t.Errorf("%d of %d segments of a playlist that has just ended can be fetched", got, want)
 		}
-		s.send(at25(25).frames(10_000, 30_000))
+		s.send(at25(25).frames(10_000, 19_000)) // its time is over after 16 s
 		if got := fetchable(); got != 0 {
 			t.Errorf("%d segments are left when the playlist's time is over", got)
 		}
