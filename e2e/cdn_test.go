@@ -21,7 +21,7 @@ import (
 const (
 	cdnTarget = 4 * time.Second
 	cdnMaxAge = cdnTarget / 2
-	cdnLoad   = 20 * time.Second
+	cdnLoad   = 15 * time.Second
 )
 
 // swift builds headwater without the race detector, for tests that put load on it.
@@ -97,7 +97,8 @@ func TestCDN(t *testing.T) {
 	for kind, f := range fronts {
 		t.Run(kind+"/load", func(t *testing.T) { f.underLoad(t) })
 		t.Run(kind+"/contract", func(t *testing.T) { f.contract(t, kind) })
-		t.Run(kind+"/flv", func(t *testing.T) { f.flv(t, name) })
+		t.Run(kind+"/flv", func(t *testing.T) { f.live(t, name+".flv", "FLV\x01") })
+		t.Run(kind+"/ts", func(t *testing.T) { f.live(t, name+".ts", "\x47") })
 	}
 	outage(ctx, t, s, stop, fronts, src.path, name)
 }
@@ -200,9 +201,9 @@ func (f *front) contract(t *testing.T, kind string) {
 	}
 }
 
-// flv checks that a live stream goes through the cache as it comes.
-func (f *front) flv(t *testing.T, name string) {
-	req, err := http.NewRequestWithContext(limit(t, 30*time.Second), http.MethodGet, throughCache+"/"+app+"/"+name+".flv", nil)
+// live checks that a live stream goes through the cache as it comes.
+func (f *front) live(t *testing.T, file, magic string) {
+	req, err := http.NewRequestWithContext(limit(t, 30*time.Second), http.MethodGet, throughCache+"/"+app+"/"+file, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +219,7 @@ func (f *front) flv(t *testing.T, name string) {
 			t.Fatalf("after %d bytes: %v", got, err)
 		}
 	}
-	if res.StatusCode != http.StatusOK || !bytes.HasPrefix(head, []byte("FLV\x01")) || res.Header.Get("Cache-Control") != "no-store" {
+	if res.StatusCode != http.StatusOK || !bytes.HasPrefix(head, []byte(magic)) || res.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("%d %v", res.StatusCode, res.Header)
 	}
 }

@@ -27,8 +27,9 @@ backend headwater {
 }
 
 sub vcl_recv {
-    if (req.url ~ "^[^?]*\.flv(\?|$)") {
-        return (pipe); # a live stream does not end: nothing is kept
+    # A live stream does not end: nothing is kept. Segments are .ts as well, with names like 17-0a1b2c3d.ts.
+    if (req.url ~ "^[^?]*\.(flv|ts)(\?|$)" && req.url !~ "^[^?]*/[0-9a-f]+/[0-9]+-[0-9a-f]+\.ts(\?|$)") {
+        return (pipe);
     }
     if (req.method != "GET" && req.method != "HEAD") {
         return (pass);
