@@ -1,5 +1,3 @@
-//go:build hostile
-
 package e2e
 
 import (
@@ -11,14 +9,14 @@ import (
 	"net"
 )
 
-// attacks returns what is tried.
+// attacks returns what the server must end at once.
 func attacks() []attack {
 	noise := rand.NewChaCha8([32]byte{'n'})
 	garbage := make([]byte, 256<<10)
 	_, _ = noise.Read(garbage)
 	all := []attack{
 		{name: "garbage", conns: 100, sends: append([]byte{0xff}, garbage...), reason: "not-rtmp"},
-		{name: "garbage after a handshake", conns: 100, sends: append(bytes.Clone(hello), garbage...)},
+		{name: "garbage after a handshake", conns: 100, sends: append(bytes.Clone(hello), garbage...), reason: "chunk-header"},
 		{name: "TLS on the RTMP port", conns: 100, sends: clientHello(), reason: "tls-on-rtmp-port"},
 		{name: "HTTP on the RTMP port", conns: 100, sends: []byte("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"), reason: "http-on-rtmp-port"},
 	}
@@ -28,7 +26,13 @@ func attacks() []attack {
 			sends: append(bytes.Clone(hello), 2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0, byte(size>>24), byte(size>>16), byte(size>>8), byte(size)),
 		})
 	}
-	return append(append(all, amfAttacks()...), chunkAttacks()...)
+	return append(all, chunkAttacks()...)
+}
+
+// lies returns what the server may bear, to no avail: no request comes, and it ends the connection
+// when its time is up.
+func lies() []attack {
+	return append(amfLies(), chunkLies()...)
 }
 
 // clientHello is what crypto/tls says first.
@@ -41,14 +45,13 @@ func clientHello() []byte {
 	return b[:n]
 }
 
-// amfAttacks are commands that lie. The connection may go on after them, to no avail: no
-// request comes.
-func amfAttacks() []attack {
+// amfLies are commands whose values are not what they say.
+func amfLies() []attack {
 	const repeats = 5
 	strict := func(count uint32, rest ...byte) []byte {
 		return append(binary.BigEndian.AppendUint32([]byte{10}, count), rest...)
 	}
-	lies := func(name string, conns int, values ...[]byte) attack {
+	lie := func(name string, conns int, values ...[]byte) attack {
 		sends := bytes.Clone(hello)
 		for range repeats {
 			for _, v := range values {
@@ -57,42 +60,55 @@ func amfAttacks() []attack {
 		}
 		return attack{name: name, conns: conns, sends: sends, reason: "command-timeout"}
 	}
-	// | object | empty name | object | empty name | ...
-	const objectLevel = "\x03\x00\x00"
-	deep := bytes.Repeat([]byte(objectLevel), 5_000_000)
-	tooLong := append(bytes.Clone(hello), chunkHeader(400, 20, len(deep))...)
-	tooLong = append(tooLong, deep...)
 	return []attack{
-		lies("strict arrays of 2^31 elements", 100, strict(1<<31), strict(1<<31, 5, 5, 5), strict(0xffffffff, 10, 0x80, 0, 0, 0)),
-		lies("strict arrays of 60,000 elements", 20, strict(60_000, bytes.Repeat([]byte{5}, 60_000)...)),
-		lies("arrays of arrays of arrays", 50, bytes.Repeat(strict(1<<31), 12_000)),
-		{name: "nesting of 5 million levels", conns: 20, sends: tooLong, reason: "message-too-large"},
-		lies("nesting of 20,000 levels", 50, []byte(deep[:60_000])),
-		lies("strings longer than their message", 100,
+		lie("strict arrays of 2^31 elements", 100, strict(1<<31), strict(1<<31, 5, 5, 5), strict(0xffffffff, 10, 0x80, 0, 0, 0)),
+		lie("strict arrays of 60,000 elements", 20, strict(60_000, bytes.Repeat([]byte{5}, 60_000)...)),
+		lie("arrays of arrays of arrays", 50, bytes.Repeat(strict(1<<31), 12_000)),
+		lie("nesting of 20,000 levels", 50, bytes.Repeat([]byte(objectLevel), 20_000)),
+		lie("strings longer than their message", 100,
 			[]byte{2, 0xff, 0xff, 'a'}, []byte{12, 0xff, 0xff, 0xff, 0xff, 'a'}, []byte{15, 0x7f, 0xff, 0xff, 0xff},
 			[]byte{3, 0xff, 0xff, 'a'}, []byte{8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, []byte{16, 0xff, 0xff}),
 	}
 }
 
-// chunkAttacks open many messages.
+// objectLevel is | object | empty name |: again and again, it is objects in objects.
+const objectLevel = "\x03\x00\x00"
+
+// partOfMessage is what comes of messages that do not end.
+var partOfMessage = bytes.Repeat([]byte{7}, 128)
+
+// openMessages begins a message on each of many chunk streams.
+func openMessages(head []byte, csids int, kind byte, length int, body []byte) []byte {
+	b := bytes.Clone(head)
+	for i := range csids {
+		b = append(append(b, chunkHeader(uint32(400+i), kind, length)...), body...)
+	}
+	return b
+}
+
+// chunkAttacks open more messages than there may be, or longer ones.
 func chunkAttacks() []attack {
 	const declared = 16<<20 - 1
-	open := func(head []byte, csids int, kind byte, length int, body string) []byte {
-		b := bytes.Clone(head)
-		for i := range csids {
-			b = append(append(b, chunkHeader(uint32(400+i), kind, length)...), body...)
-		}
-		return b
-	}
-	part := string(bytes.Repeat([]byte{7}, 128))
+	deep := bytes.Repeat([]byte(objectLevel), 5_000_000)
+	deep = append(append(bytes.Clone(hello), chunkHeader(400, 20, len(deep))...), deep...)
 	return []attack{
-		{name: "10,000 chunk streams that declare 16 MB", conns: 50, sends: open(hello, 10_000, 9, declared, part), reason: "message-too-large"},
+		{name: "nesting of 5 million levels", conns: 20, sends: deep, reason: "message-too-large"},
+		{name: "10,000 chunk streams that declare 16 MB", conns: 50,
+			sends: openMessages(hello, 10_000, 9, declared, partOfMessage), reason: "message-too-large"},
 		{name: "10,000 chunk streams that declare 16 MB of what is not known", conns: 50,
-			sends: open(hello, 10_000, 99, declared, part), reason: "too-many-partials"},
+			sends: openMessages(hello, 10_000, 99, declared, partOfMessage), reason: "too-many-partials"},
 		{name: "10,000 chunk streams of a publisher that declare 8 MB", conns: 1, authorised: true,
-			sends: open(publishing("hostile"), 10_000, 9, 8<<20, part), reason: "too-many-partials"},
-		{name: "60,000 chunk streams", conns: 2, sends: open(hello, 60_000, 9, 1, "x"), reason: "command-timeout"},
-		{name: "60,000 unfinished messages", conns: 50, sends: open(hello, 60_000, 9, 1000, part), reason: "too-many-partials"},
-		{name: "as much as a connection may hold", conns: 200, sends: open(hello, 30, 9, 64<<10, part), reason: "command-timeout"},
+			sends: openMessages(publishing("hostile"), 10_000, 9, 8<<20, partOfMessage), reason: "too-many-partials"},
+		{name: "60,000 unfinished messages", conns: 50,
+			sends: openMessages(hello, 60_000, 9, 1000, partOfMessage), reason: "too-many-partials"},
+	}
+}
+
+// chunkLies hold what an unknown connection may hold.
+func chunkLies() []attack {
+	return []attack{
+		{name: "60,000 chunk streams", conns: 10, sends: openMessages(hello, 60_000, 9, 1, []byte("x")), reason: "command-timeout"},
+		{name: "as much as a connection may hold", conns: 200,
+			sends: openMessages(hello, 30, 9, 64<<10, partOfMessage), reason: "command-timeout"},
 	}
 }

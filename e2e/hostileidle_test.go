@@ -1,132 +1,167 @@
-//go:build hostile
-
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/headwater-live/headwater/ingest/rtmp"
 )
 
-// TestHostilePeersAreNotWaitedForLong has peers that do next to nothing, with the times that a
-// server without any configuration has.
-func TestHostilePeersAreNotWaitedForLong(t *testing.T) {
-	s := startServer(t, "--stream.grace", "1s")
-	live := startLive(t, s, "beside")
-	idlers := []idler{
-		{name: "handshakes of a byte a second", conns: 200, sends: hello[:1], drips: true, within: 10 * time.Second, reason: "handshake-timeout"},
-		{name: "connections that say nothing", conns: 50, within: 10 * time.Second, reason: "handshake-timeout"},
-		{name: "connections that want nothing", conns: 50, sends: connected(), within: 10*time.Second + machineSlack, reason: "command-timeout"},
-		{name: "half-open publishers", conns: 5, sends: publishing("half-open-%d"), within: 15*time.Second + machineSlack, reason: "peer-gone"},
-		{name: "half-open players", conns: 20, sends: playing("beside"), within: 15*time.Second + machineSlack, reason: "peer-gone"},
-		{name: "stalled players", conns: 50, sends: playing("beside"), within: 20 * time.Second, stalls: true},
-	}
-	run := func(t *testing.T) {
-		var all sync.WaitGroup
-		for _, i := range idlers {
-			all.Go(func() { i.run(t, s) })
-		}
-		all.Wait()
-	}
-	before := s.refusals(t)
-	rounds := live.undisturbed(t, func() { t.Run("all at once", run) })
-	s.alive(t)
-	after := s.refusals(t)
-	want := map[string]int{}
-	for _, i := range idlers {
-		want[i.reason] += i.conns * rounds
-	}
-	delete(want, "")
-	for reason, conns := range want {
-		if n := after[reason] - before[reason]; n < conns {
-			t.Errorf("%d connections counted as %q, %d were made; all: %v", n, reason, conns, after)
-		}
-	}
-	live.finish(t)
-}
-
-// machineSlack is what a busy machine may add to the times that the server keeps.
-const machineSlack = 2500 * time.Millisecond
-
-// idler is a kind of connection that does next to nothing.
+// idler is a kind of connection that does next to nothing, or nothing that counts.
 type idler struct {
 	name   string
 	conns  int
-	sends  []byte
-	drips  bool // sends another byte each second
-	stalls bool // never reads
-	within time.Duration
-	reason string
+	within time.Duration // the server has to end it in this time from when it does nothing
+	reason string        // and to count it as this; "" where several are right
+	idle   func(ctx context.Context, s *server, n int, within time.Duration) error
 }
 
-func (i idler) run(t *testing.T, s *server) {
-	if i.stalls {
-		if err := i.stall(t.Context(), s); err != nil {
-			t.Errorf("%s: %v", i.name, err)
-		}
-		return
+// machineSlack is what a busy machine may add to the times that the server keeps.
+const machineSlack = 5 * time.Second
+
+// idlers are peers that do next to nothing, with the times that a server without any configuration
+// has.
+func idlers() []idler {
+	all := []idler{
+		{name: "handshakes of a byte a second", conns: 200, within: 10 * time.Second, reason: "handshake-timeout", idle: drips},
+		{name: "connections that say nothing", conns: 50, within: 10 * time.Second, reason: "handshake-timeout", idle: says(nil)},
+		{name: "connections that want nothing", conns: 50, within: 10*time.Second + machineSlack, reason: "command-timeout",
+			idle: says(connected())},
+		{name: "half-open publishers", conns: 5, within: 15*time.Second + machineSlack, reason: "peer-gone", idle: publishesAndVanishes},
+		{name: "half-open players", conns: 20, within: 15*time.Second + machineSlack, reason: "peer-gone", idle: playsAndVanishes},
+		{name: "stalled players", conns: 50, within: 15*time.Second + machineSlack, idle: stalls},
 	}
+	for _, lie := range lies() {
+		all = append(all, idler{name: lie.name, conns: lie.conns, within: 10*time.Second + machineSlack, reason: lie.reason,
+			idle: says(lie.sends)})
+	}
+	return all
+}
+
+// TestHostilePeersAreNotWaitedForLong has strangers that want nothing, say nothing or are no more
+// there, all at once, while a stream is live.
+func TestHostilePeersAreNotWaitedForLong(t *testing.T) {
+	s := startServer(t, "--stream.grace", "1s")
+	b := startBeside(t, s, "beside")
+	peers := idlers()
+	descriptors := s.descriptors(t)
+	before := s.memory(t, "VmRSS")
+	s.forgetPeak(t)
+	s.refuses(t, func() map[string]int {
+		rounds := b.undisturbed(t, func() { idleAllAtOnce(t, s, peers) })
+		want := map[string]int{}
+		for _, i := range peers {
+			want[i.reason] += i.conns * rounds
+		}
+		return want
+	})
+	conns := 0
+	for _, i := range peers {
+		conns += i.conns
+	}
+	cost := (s.memory(t, "VmHWM") - before) / conns
+	t.Logf("%d KiB for each of %d connections", cost>>10, conns)
+	if cost > hostileMemory {
+		t.Errorf("a connection that does nothing costs %d KiB", cost>>10)
+	}
+	s.settles(t, descriptors)
+	b.finish(t)
+	s.empties(t)
+}
+
+func idleAllAtOnce(t *testing.T, s *server, peers []idler) {
+	t.Helper()
 	var all sync.WaitGroup
-	for n := range i.conns {
-		all.Go(func() {
-			if err := i.idle(t.Context(), s, n); err != nil {
-				t.Errorf("%s: %v", i.name, err)
-			}
-		})
+	for _, i := range peers {
+		for n := range i.conns {
+			all.Go(func() {
+				if err := i.idle(t.Context(), s, n, i.within); err != nil {
+					t.Errorf("%s: after %v: %v", i.name, i.within, err)
+				}
+			})
+		}
 	}
 	all.Wait()
 }
 
-// stall connects, asks, and never reads the answers.
-func (i idler) stall(ctx context.Context, s *server) error {
-	deadline := time.Now().Add(i.within)
-	var conns []*net.TCPConn
-	for range i.conns {
+// says sends something and waits.
+func says(what []byte) func(context.Context, *server, int, time.Duration) error {
+	return func(ctx context.Context, s *server, _ int, within time.Duration) error {
 		c, err := s.dialRTMP(ctx)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = c.Close() }()
-		if _, err := c.Write(i.sends); err != nil {
-			return err
-		}
-		conns = append(conns, c)
+		return sendTo(c, what, time.Now().Add(within))
 	}
-	return unread(ctx, conns, deadline)
 }
 
-// idle returns an error if the connection lives too long.
-func (i idler) idle(ctx context.Context, s *server, n int) error {
-	deadline := time.Now().Add(i.within)
+// drips sends a byte a second.
+func drips(ctx context.Context, s *server, _ int, within time.Duration) error {
 	c, err := s.dialRTMP(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = c.Close() }()
-	sends := bytes.ReplaceAll(i.sends, []byte("%d"), fmt.Appendf(nil, "%02d", n))
-	if _, err := c.Write(sends); err != nil {
-		return err
-	}
-	if i.drips {
-		return drip(c, deadline)
-	}
-	return closedBy(c, deadline)
-}
-
-// drip sends a byte a second until the server closes.
-func drip(c net.Conn, deadline time.Time) error {
 	closed := make(chan error, 1)
-	go func() { closed <- closedBy(c, deadline) }()
-	for {
+	go func() { closed <- closedBy(c, time.Now().Add(within)) }()
+	for b := hello[:1]; ; b = []byte{0} {
+		_, _ = c.Write(b) // the server may have closed
 		select {
 		case err := <-closed:
 			return err
 		case <-time.After(time.Second):
-			_, _ = c.Write([]byte{0})
 		}
 	}
+}
+
+// stalls asks to play and never reads the answers.
+func stalls(ctx context.Context, s *server, _ int, within time.Duration) error {
+	c, err := s.dialRTMP(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	if err := c.SetReadBuffer(4 << 10); err != nil {
+		return err
+	}
+	if _, err := c.Write(playing("beside")); err != nil {
+		return err
+	}
+	return s.closes(ctx, c, time.Now().Add(within))
+}
+
+func publishesAndVanishes(ctx context.Context, s *server, n int, within time.Duration) error {
+	return vanishes(ctx, s, fmt.Sprintf("half-open-%d", n), (*rtmp.Client).Publish, within)
+}
+
+func playsAndVanishes(ctx context.Context, s *server, _ int, within time.Duration) error {
+	return vanishes(ctx, s, "beside", (*rtmp.Client).Play, within)
+}
+
+// vanishes begins to publish or to play, and is then gone without a word: half-open TCP.
+func vanishes(ctx context.Context, s *server, name string, begin func(*rtmp.Client, context.Context) error, within time.Duration) error {
+	var nc *net.TCPConn
+	c, err := rtmp.Dial(ctx, s.publishURL(name), rtmp.ClientConfig{
+		Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var err error
+			nc, err = s.dialRTMP(ctx)
+			return nc, err
+		},
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = nc.Close() }() // not c's, which would say goodbye
+	if err := begin(c, ctx); err != nil {
+		return err
+	}
+	if err := vanish(nc); err != nil {
+		return err
+	}
+	return s.closes(ctx, nc, time.Now().Add(within))
 }

@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -73,25 +72,6 @@ func closedBy(c net.Conn, deadline time.Time) error {
 	return nil // the end, or a reset
 }
 
-// refusals are the server's counts by reason, and under "" their sum.
-func (s *server) refusals(t *testing.T) map[string]int {
-	t.Helper()
-	f, err := fetch(t.Context(), s.admin+"/api/v1/server")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var answer struct{ Refusals map[string]int }
-	if err := json.Unmarshal(f.body, &answer); err != nil || answer.Refusals == nil {
-		t.Fatalf("the API's refusals in %q: %v", f.body, err)
-	}
-	sum := 0
-	for _, n := range answer.Refusals {
-		sum += n
-	}
-	answer.Refusals[""] = sum
-	return answer.Refusals
-}
-
 // memory is a line of /proc/PID/status in bytes: VmRSS is what the process uses, VmHWM the
 // most it has used.
 func (s *server) memory(t *testing.T, line string) int {
@@ -134,61 +114,4 @@ func (s *server) alive(t *testing.T) {
 		t.Fatalf("the server has died: %v", s.err)
 	default:
 	}
-}
-
-// unread reads nothing from connections, and returns an error if the server has not closed its
-// end of all of them by the deadline. What it has sent may stand in the way of its goodbye, so
-// only the kernel knows.
-func unread(ctx context.Context, conns []*net.TCPConn, deadline time.Time) error {
-	for {
-		peers, err := openPeers(conns[0].RemoteAddr().(*net.TCPAddr).Port)
-		if err != nil {
-			return err
-		}
-		open := 0
-		for _, c := range conns {
-			if peers[c.LocalAddr().(*net.TCPAddr).Port] {
-				open++
-			}
-		}
-		if open == 0 {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%d are still open", open)
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(500 * time.Millisecond): // reading the list is no small work for the kernel
-		}
-	}
-}
-
-// openPeers returns the ports from which there are connections to a port of this machine, by the
-// kernel's list:
-//
-//	sl  local_address rem_address   st ...
-//	 0: 0100007F:1F90 0100007F:C350 01 ...
-func openPeers(port int) (map[int]bool, error) {
-	list, err := os.ReadFile("/proc/net/tcp")
-	if err != nil {
-		return nil, err
-	}
-	const established = "01"
-	local := fmt.Sprintf(":%04X", port)
-	peers := make(map[int]bool)
-	for line := range strings.Lines(string(list)) {
-		f := strings.Fields(line)
-		if len(f) < 4 || !strings.HasSuffix(f[1], local) || f[3] != established {
-			continue
-		}
-		_, remote, _ := strings.Cut(f[2], ":")
-		n, err := strconv.ParseUint(remote, 16, 16)
-		if err != nil {
-			return nil, fmt.Errorf("read /proc/net/tcp: %w", err)
-		}
-		peers[int(n)] = true
-	}
-	return peers, nil
 }
