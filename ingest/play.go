@@ -7,7 +7,6 @@ import (
 	"github.com/headwater-live/headwater/ingest/rtmp"
 	"github.com/headwater-live/headwater/remux"
 	"github.com/headwater-live/headwater/remux/bytelog"
-	"github.com/headwater-live/headwater/remux/flvtag"
 )
 
 // player is one playback of a session.
@@ -15,6 +14,7 @@ type player struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 	leave  func()
+	wants  selection
 }
 
 // play decides on a request and begins to send the stream, as soon as it is there.
@@ -73,7 +73,7 @@ func (se *session) send(ctx context.Context, p *player, id uint32, name remux.St
 		return
 	}
 	se.wire.steps.Tune()
-	out := &playOutput{conn: se.conn, turn: &se.turn}
+	out := &playOutput{conn: se.conn, wants: &p.wants, chunk: format.chunkSize, turn: &se.turn}
 	v := &bytelog.Viewer{
 		Log:        found.Log,
 		From:       found.From,
@@ -110,10 +110,14 @@ func (se *session) played(id uint32, name remux.StreamName, err error) {
 	}
 }
 
-// playOutput writes whole messages in chunks. It is a bytelog.Output.
+// playOutput writes whole messages in chunks, those that the player wants. It is a
+// bytelog.Output.
 type playOutput struct {
-	conn *rtmp.ServerConn
-	left []byte
+	conn  *rtmp.ServerConn
+	wants *selection
+	chunk int    // their size
+	left  []byte // to be written
+	rest  []byte // to be selected from, after that
 	// turn is held from the first byte of left to the last: a connection may play several
 	// streams.
 	turn *sync.Mutex
@@ -121,10 +125,22 @@ type playOutput struct {
 }
 
 // Begin implements bytelog.Output.
-func (o *playOutput) Begin(b []byte, _ bool) { o.left = b }
+func (o *playOutput) Begin(b []byte, prologue bool) {
+	if prologue {
+		o.left = b
+	} else {
+		o.rest = b
+	}
+}
 
 // Step implements bytelog.Output.
 func (o *playOutput) Step(wait bool) (n int, done bool, err error) {
+	for len(o.left) == 0 && len(o.rest) > 0 {
+		o.left, o.rest = o.wants.cut(o.rest, o.chunk)
+	}
+	if len(o.left) == 0 {
+		return 0, true, nil
+	}
 	if !o.take(wait) {
 		return 0, false, nil
 	}
@@ -133,7 +149,7 @@ func (o *playOutput) Step(wait bool) (n int, done bool, err error) {
 		o.left = nil
 		o.pass()
 	}
-	return n, err == nil && o.left == nil, err
+	return n, err == nil && o.left == nil && len(o.rest) == 0, err
 }
 
 // take begins the output's turn; it returns false if that would take waiting.
@@ -213,12 +229,5 @@ func (f playFormat) Join(dst []byte, j bytelog.Join) []byte {
 }
 
 func (f playFormat) message(dst []byte, pkt *remux.Packet, dts int64) []byte {
-	csid := uint32(rtmp.ChunkStreamData)
-	switch pkt.TagType() {
-	case flvtag.Audio:
-		csid = rtmp.ChunkStreamAudio
-	case flvtag.Video:
-		csid = rtmp.ChunkStreamVideo
-	}
-	return rtmp.AppendMessage(dst, csid, uint8(pkt.TagType()), f.streamID, uint32(dts), f.chunkSize, pkt.Payload)
+	return rtmp.AppendMessage(dst, chunksOf(pkt), uint8(pkt.TagType()), f.streamID, uint32(dts), f.chunkSize, pkt.Payload)
 }

@@ -118,6 +118,14 @@ func (se *session) run() error {
 			se.endPublication(e.StreamID, endReason(e.Cause))
 		case *rtmp.PlayRequest:
 			err = se.play(e)
+		case *rtmp.Pause:
+			if p := se.players[e.StreamID]; p != nil {
+				p.wants.pause(e.Paused)
+			}
+		case *rtmp.Receive:
+			if p := se.players[e.StreamID]; p != nil {
+				p.wants.receive(e.Type, e.Wanted)
+			}
 		case *rtmp.Stop:
 			if e.Cause != nil {
 				se.losePlayer(e.StreamID)

@@ -83,7 +83,7 @@ const (
 	CodePlayUnpublishNotify = "NetStream.Play.UnpublishNotify"
 	CodePause               = "NetStream.Pause.Notify"
 	CodeUnpause             = "NetStream.Unpause.Notify"
-	CodeSeekFailed          = "NetStream.Seek.Failed"
+	CodeSeek                = "NetStream.Seek.Notify"
 	CodeDataStart           = "NetStream.Data.Start"
 )
 

@@ -1,7 +1,7 @@
 package rtmp
 
 // Event is what Next returns: *PublishRequest, *PlayRequest, *Media, *Unpublish,
-// *Stop or *Pause.
+// *Stop, *Pause or *Receive.
 type Event interface{ event() }
 
 // PublishRequest asks to publish. Answer it with AcceptPublish or Reject before
@@ -56,9 +56,18 @@ type Pause struct {
 	Paused   bool
 }
 
+// Receive says that a player wants to be sent audio or video from now on, or no more
+// (section 7.2.2.4 and 7.2.2.5); it has been confirmed.
+type Receive struct {
+	StreamID uint32
+	Type     uint8 // TypeAudio or TypeVideo
+	Wanted   bool
+}
+
 func (*PublishRequest) event() {}
 func (*PlayRequest) event()    {}
 func (*Media) event()          {}
 func (*Unpublish) event()      {}
 func (*Stop) event()           {}
 func (*Pause) event()          {}
+func (*Receive) event()        {}

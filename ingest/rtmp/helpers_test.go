@@ -236,6 +236,9 @@ func describe(ev Event) string {
 	case *Pause:
 		return fmt.Sprintf("pause %d %v", ev.StreamID, ev.Paused)
 	}
+	if r, ok := ev.(*Receive); ok {
+		return fmt.Sprintf("receive %d on %d: %v", r.Type, r.StreamID, r.Wanted)
+	}
 	return fmt.Sprintf("%T", ev)
 }
 

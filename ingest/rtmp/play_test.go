@@ -56,7 +56,7 @@ func TestPlayIsAnsweredAndFed(t *testing.T) {
 	s.expect(t, "stop 1 ")
 }
 
-func TestPlayersPauseAndCannotSeek(t *testing.T) {
+func TestPlayersSayWhatTheyWant(t *testing.T) {
 	p, s := newPeer(t, ServerConfig{}, nil)
 	p.connect()
 	p.command(1, "pause", 0.0, nil, true, 0.0) // of nothing
@@ -68,11 +68,20 @@ func TestPlayersPauseAndCannotSeek(t *testing.T) {
 	p.command(1, "pause", 0.0, nil, false, 1000.0)
 	p.expectStatus(CodeUnpause)
 	p.command(1, "seek", 0.0, nil, 5000.0)
-	if info := p.expectStatus(CodeSeekFailed); info.String("level") != "error" {
-		t.Errorf("level %s", info.String("level"))
+	if info := p.expectStatus(CodeSeek); info.String("level") != "status" {
+		t.Errorf("seek is answered with level %s, which ends ffmpeg", info.String("level"))
 	}
+	p.command(1, "receiveVideo", 0.0, nil, false) // without an answer
+	p.command(1, "receiveAudio", 0.0, nil, true)
+	p.expectStatus(CodeSeek)
+	p.expectStatus(CodePlayStart)
+	p.command(1, "receiveAudio", 0.0, nil, "what?")
+	p.command(9, "receiveAudio", 0.0, nil, true) // of nothing
+	p.command(1, "pauseRaw", 0.0, nil, true, 0.0)
+	p.expectStatus(CodePause)
 	shut(p.nc)
-	s.expect(t, "pause 1 true", "pause 1 false", "stop 1 "+Reason(s.end(t)))
+	s.expect(t, "pause 1 true", "pause 1 false", "receive 9 on 1: false", "receive 8 on 1: true", "pause 1 true",
+		"stop 1 "+Reason(s.end(t)))
 }
 
 func TestRejectedPlayerIsToldWhy(t *testing.T) {

@@ -226,3 +226,18 @@ func TestAppendMessageUsesTheShortestBasicHeader(t *testing.T) {
 		}
 	}
 }
+
+func TestMessagesAreCutWhereTheyWerePutTogether(t *testing.T) {
+	for _, csid := range []uint32{2, 63, 64, 319, 320, 65599} {
+		for _, time := range []uint32{0, extendedMark - 1, extendedMark, 1<<32 - 1} {
+			for _, size := range []int{0, 1, 127, 128, 129, 256, 1000} {
+				const chunkSize = 128
+				one := AppendMessage(nil, csid, TypeVideo, 1, time, chunkSize, make([]byte, size))
+				gotID, message, rest := CutMessage(append(one[:len(one):len(one)], "rest"...), chunkSize)
+				if gotID != csid || !bytes.Equal(message, one) || string(rest) != "rest" {
+					t.Fatalf("%d bytes at %d on %d: cut into %d and %d bytes on %d", size, time, csid, len(message), len(rest), gotID)
+				}
+			}
+		}
+	}
+}

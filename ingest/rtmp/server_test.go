@@ -98,6 +98,7 @@ func TestEveryTransactionIsAnswered(t *testing.T) {
 	for i, c := range []struct{ name, answer string }{
 		{"releaseStream", "_result"}, {"FCPublish", "_result"}, {"_checkbw", "_result"}, {"getStreamLength", "_result"},
 		{"createStream", "_result"}, {"FCSubscribe", "_result"}, {"FCUnpublish", "_result"}, {"deleteStream", "_result"},
+		{"pause", "_result"}, {"receiveAudio", "_result"}, {"receiveVideo", "_result"}, {"seek", "_result"},
 		{"set_playlist", "_error"}, {"connect", "_error"},
 	} {
 		p.command(0, c.name, float64(10+i), nil, "test")
@@ -105,8 +106,11 @@ func TestEveryTransactionIsAnswered(t *testing.T) {
 		if cmd.name != c.answer || cmd.transaction != float64(10+i) {
 			t.Errorf("%s is answered with %s %v, want %s", c.name, cmd.name, cmd.transaction, c.answer)
 		}
-		if c.name == "FCSubscribe" {
+		switch c.name {
+		case "FCSubscribe":
 			p.expect("onFCSubscribe", 0)
+		case "seek":
+			p.expectStatus(CodeSeek)
 		}
 	}
 	if n := s.conn.Stats().Skipped[SkipUnknownCommand]; n != 2 {

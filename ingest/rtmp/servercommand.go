@@ -81,12 +81,18 @@ func (c *ServerConn) handleCommand(cmd *command) (Event, error) {
 	case "deleteStream", "closeStream":
 		c.result(cmd, Undefined{})
 		return c.deleteStream(cmd), nil
-	case "pause":
+	case "pause", "pauseRaw":
 		return c.pause(cmd), nil
 	case "seek":
-		c.send(c.status(cmd.streamID, CodeSeekFailed, "the stream is live"))
-	case "_result", "_error", "onStatus", "onBWDone", "receiveAudio", "receiveVideo":
-		// Answers to pings of old clients, and wishes that live streams need not grant.
+		// A live stream goes on where it is. Told that this is an error, ffmpeg would end.
+		c.result(cmd, Undefined{})
+		c.send(c.status(cmd.streamID, CodeSeek, "the stream is live and goes on"))
+	case "receiveAudio":
+		return c.receive(cmd, TypeAudio), nil
+	case "receiveVideo":
+		return c.receive(cmd, TypeVideo), nil
+	case "_result", "_error", "onStatus", "onBWDone":
+		// Answers to pings of old clients.
 	default:
 		c.unknownCommand(cmd)
 	}

@@ -133,17 +133,39 @@ func (c *ServerConn) end(s *netStream, cause error) Event {
 	return nil
 }
 
+// playing reports whether a command is for a stream that is being played.
+func (c *ServerConn) playing(cmd *command) bool {
+	return slices.ContainsFunc(c.streams, func(s *netStream) bool {
+		return s.id == cmd.streamID && s.state == streamPlaying
+	})
+}
+
+// pause returns the event of a pause command (section 7.2.2.9), of which only the first
+// argument means something where the stream is live.
 func (c *ServerConn) pause(cmd *command) Event {
-	paused, _ := cmd.arg(0).(bool)
-	for _, s := range c.streams {
-		if s.id == cmd.streamID && s.state == streamPlaying {
-			code := CodeUnpause
-			if paused {
-				code = CodePause
-			}
-			c.send(c.status(s.id, code, "live"))
-			return &Pause{StreamID: s.id, Paused: paused}
-		}
+	c.result(cmd, Undefined{})
+	paused, ok := cmd.arg(0).(bool)
+	if !ok || !c.playing(cmd) {
+		return nil
 	}
-	return nil
+	if paused {
+		c.send(c.status(cmd.streamID, CodePause, "paused"))
+	} else {
+		c.send(c.status(cmd.streamID, CodeUnpause, "goes on at the next keyframe"))
+	}
+	return &Pause{StreamID: cmd.streamID, Paused: paused}
+}
+
+// receive returns the event of receiveAudio and receiveVideo. Only to a true are there
+// answers, and they are these two.
+func (c *ServerConn) receive(cmd *command, kind uint8) Event {
+	c.result(cmd, Undefined{})
+	wanted, ok := cmd.arg(0).(bool)
+	if !ok || !c.playing(cmd) {
+		return nil
+	}
+	if wanted {
+		c.send(append(c.status(cmd.streamID, CodeSeek, "live"), c.status(cmd.streamID, CodePlayStart, "playing")...))
+	}
+	return &Receive{StreamID: cmd.streamID, Type: kind, Wanted: wanted}
 }
