@@ -1,9 +1,7 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
-	"net"
 	"sync"
 	"testing"
 	"time"
@@ -107,54 +105,6 @@ func TestRTMPPlayersJoinAtAKeyframe(t *testing.T) {
 	if late.firstAfter > time.Second/2 {
 		t.Errorf("the first picture came after %v", late.firstAfter)
 	}
-	live.finish(t)
-}
-
-// TestRTMPPlayersMayAskForAnything has a player pause, seek and refuse tracks: the stream goes on.
-func TestRTMPPlayersMayAskForAnything(t *testing.T) {
-	s := startServer(t, "--stream.grace", shortGrace)
-	const name = "wishes"
-	live := startLive(t, s, name)
-	var raw net.Conn
-	c, err := rtmp.Dial(limit(t, startLimit), s.publishURL(name), rtmp.ClientConfig{
-		ChunkSize: 128, // that of rtmpCommand
-		Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			nc, err := s.dialRTMP(ctx)
-			raw = nc
-			return nc, err
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Close() }()
-	if err := c.Play(limit(t, startLimit)); err != nil {
-		t.Fatal(err)
-	}
-	var wishes []byte
-	for _, wish := range [][]any{
-		{"pause", 10.0, nil, true, 1000.0}, {"pause", 0.0, nil, false, 1000.0}, {"pauseRaw", 11.0, nil, true, 0.0},
-		{"seek", 12.0, nil, 5000.0}, {"seek", 0.0}, {"receiveVideo", 0.0, nil, false}, {"receiveAudio", 0.0, nil, false},
-		{"play", 13.0, nil, name}, {"getStreamLength", 14.0, nil, name}, {"pause", 15.0},
-	} {
-		wishes = append(wishes, rtmpCommand(1, wish...)...)
-	}
-	if _, err := collect(c, pictures(1)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := raw.Write(wishes); err != nil {
-		t.Fatal(err)
-	}
-	var got played
-	for len(got.pictures) < livePictureRate {
-		part, err := collect(c, pictures(livePictureRate-len(got.pictures)))
-		if err != nil && rtmp.Reason(err) != rtmp.ReasonRefusedByPeer { // "no" is an answer
-			t.Fatalf("after %d pictures: %v", len(got.pictures), err)
-		}
-		got.pictures, got.sounds = append(got.pictures, part.pictures...), append(got.sounds, part.sounds...)
-		got.faults = append(got.faults, part.faults...)
-	}
-	report(t, "player", append(got.faults, append(inARow("picture", got.pictures), inARow("sound", got.sounds)...)...))
 	live.finish(t)
 }
 
