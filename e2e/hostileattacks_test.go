@@ -47,16 +47,13 @@ func clientHello() []byte {
 
 // amfLies are commands whose values are not what they say.
 func amfLies() []attack {
-	const repeats = 5
 	strict := func(count uint32, rest ...byte) []byte {
 		return append(binary.BigEndian.AppendUint32([]byte{10}, count), rest...)
 	}
 	lie := func(name string, conns int, values ...[]byte) attack {
 		sends := bytes.Clone(hello)
-		for range repeats {
-			for _, v := range values {
-				sends = append(sends, rawCommand("connect", v)...)
-			}
+		for _, v := range values {
+			sends = append(sends, rawCommand("connect", v)...)
 		}
 		return attack{name: name, conns: conns, sends: sends, reason: "command-timeout"}
 	}
@@ -99,6 +96,8 @@ func chunkAttacks() []attack {
 			sends: openMessages(hello, 10_000, 99, declared, partOfMessage), reason: "too-many-partials"},
 		{name: "10,000 chunk streams of a publisher that declare 8 MB", conns: 1, authorised: true,
 			sends: openMessages(publishing("hostile"), 10_000, 9, 8<<20, partOfMessage), reason: "too-many-partials"},
+		{name: "60,000 chunk streams", conns: 50, sends: openMessages(hello, 60_000, 9, 1, []byte("x")),
+			reason: "too-much-before-authorisation"},
 		{name: "60,000 unfinished messages", conns: 50,
 			sends: openMessages(hello, 60_000, 9, 1000, partOfMessage), reason: "too-many-partials"},
 	}
@@ -107,7 +106,7 @@ func chunkAttacks() []attack {
 // chunkLies hold what an unknown connection may hold.
 func chunkLies() []attack {
 	return []attack{
-		{name: "60,000 chunk streams", conns: 10, sends: openMessages(hello, 60_000, 9, 1, []byte("x")), reason: "command-timeout"},
+		{name: "4,000 chunk streams", conns: 10, sends: openMessages(hello, 4_000, 9, 1, []byte("x")), reason: "command-timeout"},
 		{name: "as much as a connection may hold", conns: 200,
 			sends: openMessages(hello, 30, 9, 64<<10, partOfMessage), reason: "command-timeout"},
 	}

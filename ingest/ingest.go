@@ -52,9 +52,8 @@ type Config struct {
 	// long a peer may take nothing of what is sent to it (10 s).
 	MediaTimeout, IdleTimeout, WriteTimeout time.Duration
 	// MaxPartial bounds the bytes of a connection's unfinished messages (twice
-	// MaxMessage), UnauthorisedPartial the same before it may publish or play
-	// (128 KiB), and MaxPartialMessages their number (64, which is also the most).
-	MaxPartial, UnauthorisedPartial, MaxPartialMessages int
+	// MaxMessage), MaxPartialMessages their number (64, which is also the most).
+	MaxPartial, MaxPartialMessages int
 	// Latency is the longest time a packet waits for others before players are written
 	// to, Wait how long a player may wait for a publisher, and MaxBacklog how many bytes
 	// it may be behind before it continues at the newest keyframe (8 MiB).
@@ -279,8 +278,7 @@ func (s *Server) rtmpConfig() rtmp.ServerConfig {
 		MaxMessage:       s.config.MaxMessage,
 		MaxPartial:       s.config.MaxPartial,
 
-		UnauthorisedPartial: s.config.UnauthorisedPartial,
-		MaxPartialMessages:  s.config.MaxPartialMessages,
+		MaxPartialMessages: s.config.MaxPartialMessages,
 
 		Codecs: enhancedCodecs(),
 	}

@@ -225,53 +225,6 @@ func TestAReconnectingPublisherTakesItsStreamOver(t *testing.T) {
 	}
 }
 
-func TestAStreamMayBeKeptFromASecondPublisher(t *testing.T) {
-	o := start(t, func(_ *Config, h *remux.Config) { h.Conflict = remux.Reject })
-	o.publish("")
-	if err := o.dial("").Publish(t.Context()); err == nil || !strings.Contains(err.Error(), "published by somebody else") {
-		t.Errorf("refused with %v", err)
-	}
-}
-
-func TestHundredsOfTakeoversLeaveNothingBehind(t *testing.T) {
-	o := start(t, func(_ *Config, hub *remux.Config) { hub.MaxTakeovers = -1 })
-	for range 300 {
-		c := o.publish("")
-		send(t, c, 0, 2)
-	}
-	for range 299 {
-		o.wantEnd(remux.EndTakenOver)
-	}
-	if generation := o.hub.Stream("live/test").Info().Generation; generation != 300 {
-		t.Errorf("generation %d", generation)
-	}
-	// goleak, in TestMain, sees to the goroutines.
-}
-
-func TestAPublicationEndsOnceHoweverItEnds(t *testing.T) {
-	o := start(t, nil)
-	t.Run("unpublished", func(t *testing.T) {
-		c := o.publish("")
-		if err := c.Close(); err != nil {
-			t.Fatal(err)
-		}
-		o.wantEnd(remux.EndUnpublished)
-	})
-	t.Run("ended by the operator", func(t *testing.T) {
-		c := o.publish("")
-		o.hub.Stream("live/test").EndPublication(remux.EndKicked)
-		o.wantEnd(remux.EndKicked)
-		if err := untilError(c); err == nil {
-			t.Error("the connection goes on")
-		}
-	})
-	select {
-	case reason := <-o.ended:
-		t.Errorf("another end: %s", reason)
-	default:
-	}
-}
-
 // untilError publishes until it fails, for as long as an end may take to be noticed.
 func untilError(c *rtmp.Client) error {
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
@@ -280,13 +233,6 @@ func untilError(c *rtmp.Client) error {
 		}
 	}
 	return nil
-}
-
-func TestASilentPublicationEnds(t *testing.T) {
-	o := start(t, func(c *Config, _ *remux.Config) { c.MediaTimeout = 300 * time.Millisecond })
-	c := o.publish("")
-	send(t, c, 0, 1)
-	o.wantEnd(remux.EndSilent)
 }
 
 func TestAServerThatStopsEndsPlayersCleanly(t *testing.T) {

@@ -194,6 +194,7 @@ func (se *session) publish(r *rtmp.PublishRequest) error {
 
 // refuse tells the peer why not, counts it, and ends the session.
 func (se *session) refuse(r rtmp.Event, reason, code, description string) error {
+	se.wire.limit(0) // so that closing can read what else comes, and the refusal arrives
 	se.server.refusals.count(reason)
 	se.log.Warn("request refused", "reason", reason, "description", description)
 	if err := se.conn.Reject(r, code, description); err != nil {

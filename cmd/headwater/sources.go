@@ -95,7 +95,6 @@ func (s *server) limits() map[string]float64 {
 		"rtmp.idle_timeout":             c.RTMP.IdleTimeout.Seconds(),
 		"rtmp.write_timeout":            c.RTMP.WriteTimeout.Seconds(),
 		"rtmp.max_partial":              float64(c.RTMP.MaxPartial),
-		"rtmp.max_partial_unknown":      float64(c.RTMP.MaxPartialUnknown),
 		"rtmp.max_partial_messages":     float64(c.RTMP.MaxPartialMessages),
 		"stream.max_takeovers":          float64(c.Stream.MaxTakeovers),
 		"stream.max_streams":            float64(c.Stream.MaxStreams),

@@ -180,7 +180,6 @@ func (s *server) ingestConfig() ingest.Config {
 		IdleTimeout:         s.cfg.RTMP.IdleTimeout,
 		WriteTimeout:        s.cfg.RTMP.WriteTimeout,
 		MaxPartial:          s.cfg.RTMP.MaxPartial,
-		UnauthorisedPartial: s.cfg.RTMP.MaxPartialUnknown,
 		MaxPartialMessages:  s.cfg.RTMP.MaxPartialMessages,
 		Latency:             s.cfg.FLV.Latency,
 		Wait:                s.cfg.FLV.Wait,

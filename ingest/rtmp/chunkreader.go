@@ -55,7 +55,7 @@ type readLimits struct {
 }
 
 var unauthorisedLimits = readLimits{
-	message: unauthorisedMessage, partial: DefaultUnauthorisedPartial, open: DefaultMaxPartialMessages,
+	message: unauthorisedMessage, partial: unauthorisedPartial, open: DefaultMaxPartialMessages,
 	slab: unauthorisedBuffer, firstPart: 4 << 10,
 }
 

@@ -50,6 +50,6 @@
 //
 // Memory is taken for bytes that came, never for bytes that were declared.
 // Before Authorised a connection holds an 8 KiB buffer and at most 128 KiB of
-// partial messages (ServerConfig); afterwards the limits of ServerConfig hold. All other
+// partial messages; afterwards the limits of ServerConfig hold. All other
 // bounds are named constants in limits.go.
 package rtmp

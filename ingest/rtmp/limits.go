@@ -16,8 +16,10 @@ const (
 	// remembered; the least recently used idle one is forgotten for a new one.
 	maxWideChunkStreams = 64
 
-	// unauthorisedMessage bounds a message of a peer that has not been authorised.
+	// unauthorisedMessage and unauthorisedPartial bound one message, and all
+	// partial messages together, of a peer that has not been authorised.
 	unauthorisedMessage = 64 << 10
+	unauthorisedPartial = 128 << 10
 
 	// unauthorisedBuffer is the read buffer before authorisation, and for good
 	// on connections that send no media: it must hold C0 and C1 (1537 bytes),
@@ -47,9 +49,6 @@ const (
 	DefaultChunkSize        = 64 << 10
 	DefaultWindowAckSize    = 2_500_000
 	DefaultMaxStreams       = 8
-
-	// DefaultUnauthorisedPartial is room for a connect of the largest size, twice.
-	DefaultUnauthorisedPartial = 128 << 10
 	// DefaultMaxPartialMessages is far more than the two or three that encoders
 	// interleave: audio, video and data.
 	DefaultMaxPartialMessages = maxWideChunkStreams

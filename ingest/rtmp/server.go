@@ -22,8 +22,7 @@ type ServerConfig struct {
 	MaxPartial int // bytes of all unfinished messages once authorised (twice MaxMessage)
 	MaxStreams int // message streams of a connection (8)
 
-	UnauthorisedPartial int // bytes of all unfinished messages of a peer before Authorised (128 KiB)
-	MaxPartialMessages  int // unfinished messages, each on a chunk stream of its own (64, which is also the most)
+	MaxPartialMessages int // unfinished messages, each on a chunk stream of its own (64, which is also the most)
 
 	ChunkSize     int    // announced and used for sending, 128 to 16777215 (65536)
 	WindowAckSize uint32 // the peer is to acknowledge every so many bytes (2500000)
@@ -45,7 +44,6 @@ func (c ServerConfig) withDefaults() ServerConfig {
 	c.MaxMessage = cmp.Or(c.MaxMessage, DefaultMaxMessage)
 	c.MaxPartial = cmp.Or(c.MaxPartial, 2*c.MaxMessage)
 	c.MaxStreams = cmp.Or(c.MaxStreams, DefaultMaxStreams)
-	c.UnauthorisedPartial = cmp.Or(c.UnauthorisedPartial, DefaultUnauthorisedPartial)
 	c.MaxPartialMessages = min(cmp.Or(c.MaxPartialMessages, DefaultMaxPartialMessages), DefaultMaxPartialMessages)
 	c.ChunkSize = min(max(cmp.Or(c.ChunkSize, DefaultChunkSize), defaultChunkSize), maxChunkSize)
 	c.WindowAckSize = cmp.Or(c.WindowAckSize, DefaultWindowAckSize)
@@ -98,7 +96,7 @@ const (
 func NewServerConn(nc net.Conn, config ServerConfig) *ServerConn {
 	c := &ServerConn{config: config.withDefaults(), outSize: defaultChunkSize}
 	c.transport = newTransport(nc, c.config.WriteTimeout)
-	c.chunks.limits.partial, c.chunks.limits.open = c.config.UnauthorisedPartial, c.config.MaxPartialMessages
+	c.chunks.limits.open = c.config.MaxPartialMessages
 	c.wanted = c.config.WindowAckSize
 	c.watch.idle, c.watch.media, c.watch.pings = c.config.IdleTimeout, c.config.MediaTimeout, true
 	return c

@@ -66,7 +66,6 @@ type RTMP struct {
 	WriteTimeout     time.Duration // longest time a peer may take nothing
 
 	MaxPartial         int // bytes of the unfinished messages of a publisher, at least MaxMessage
-	MaxPartialUnknown  int // the same of a peer that may not publish or play yet
 	MaxPartialMessages int // unfinished messages of a connection, at most 64
 }
 

@@ -67,8 +67,6 @@ var listenerTable = []setting{
 		bind: func(c *Config) value { return duration(&c.RTMP.WriteTimeout, time.Second, time.Hour) }},
 	{key: "rtmp.max_partial", def: "32MiB", help: "memory for the unfinished messages of a publisher",
 		bind: func(c *Config) value { return size(&c.RTMP.MaxPartial, 64*kib, 256*mib) }},
-	{key: "rtmp.max_partial_unknown", def: "128KiB", help: "memory for the unfinished messages of a peer before it may publish or play",
-		bind: func(c *Config) value { return size(&c.RTMP.MaxPartialUnknown, 8*kib, 512*kib) }},
 	{key: "rtmp.max_partial_messages", def: "64", help: "unfinished messages of an RTMP connection at once",
 		bind: func(c *Config) value { return count(&c.RTMP.MaxPartialMessages, 3, 64) }},
 
