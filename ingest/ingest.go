@@ -72,6 +72,7 @@ type Server struct {
 	ctx      context.Context // ends handshakes and playing
 	cancel   context.CancelFunc
 	rest     time.Duration // see restTime
+	turns    turns
 
 	// mu guards all below.
 	mu        sync.Mutex
@@ -102,6 +103,7 @@ func NewServer(config Config) *Server {
 	s := &Server{
 		config:    config,
 		rest:      restTime,
+		turns:     newTurns(),
 		listeners: make(map[net.Listener]struct{}),
 		conns:     make(map[net.Conn]*connection),
 		perIP:     make(map[netip.Addr]int),

@@ -3,6 +3,7 @@ package ingest
 import (
 	"io"
 	"net"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -16,7 +17,8 @@ import (
 const restTime = 40 * time.Millisecond
 
 // pacedConn is a connection that rests before it is read again when the last read has emptied
-// it and resting says so.
+// it and resting says so. As long as what may be read is limited, its peer is a stranger: what it
+// sent is dealt with when it is its turn.
 type pacedConn struct {
 	net.Conn
 	resting func() bool
@@ -29,6 +31,30 @@ type pacedConn struct {
 	// budget is how many more bytes are read, below 0 as many as come; over: somebody wanted more.
 	budget atomic.Int64
 	over   atomic.Bool
+	// turns are those of all strangers; this one has its turn.
+	turns turns
+	turn  atomic.Bool
+}
+
+// turns bounds how many strangers are dealt with at once. A read gives each so much to do that
+// hundreds that have come at once would keep publishers waiting for a CPU; so all of them
+// together get half of the CPUs.
+type turns chan struct{}
+
+func newTurns() turns { return make(turns, max(1, runtime.GOMAXPROCS(0)/2)) }
+
+// takeTurn waits for the turn, endTurn ends it: before anything else is waited for. A stranger's
+// connection is read and written by its session's goroutine alone.
+func (c *pacedConn) takeTurn() {
+	if !c.turn.Swap(true) {
+		c.turns <- struct{}{}
+	}
+}
+
+func (c *pacedConn) endTurn() {
+	if c.turn.Swap(false) {
+		<-c.turns
+	}
 }
 
 // limit bounds what is read from now on; 0 is no bound.
@@ -37,6 +63,7 @@ func (c *pacedConn) limit(n int) {
 		n = -1
 	}
 	c.budget.Store(int64(n))
+	c.endTurn()
 }
 
 // exhausted reports whether the connection was broken off for sending more than it may.
@@ -44,6 +71,7 @@ func (c *pacedConn) exhausted() bool { return c.over.Load() }
 
 // Read implements net.Conn.
 func (c *pacedConn) Read(p []byte) (int, error) {
+	c.endTurn()
 	if c.emptied.Load() && !c.closed.Load() && c.resting() {
 		time.Sleep(c.rest)
 	}
@@ -58,9 +86,16 @@ func (c *pacedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if left > 0 {
 		c.budget.CompareAndSwap(left, left-int64(n))
+		c.takeTurn()
 	}
 	c.emptied.Store(n < len(p))
 	return n, err
+}
+
+// Write implements net.Conn.
+func (c *pacedConn) Write(p []byte) (int, error) {
+	c.endTurn()
+	return c.Conn.Write(p)
 }
 
 // Close implements net.Conn.

@@ -49,11 +49,12 @@ func (s *Server) serve(nc net.Conn, entry *connection) {
 		publications: make(map[uint32]*publication),
 		players:      make(map[uint32]*player),
 	}
-	se.wire = &pacedConn{Conn: nc, steps: bytelog.NewConn(nc), resting: se.unwatched, rest: s.rest}
+	se.wire = &pacedConn{Conn: nc, steps: bytelog.NewConn(nc), resting: se.unwatched, rest: s.rest, turns: s.turns}
 	se.wire.limit(s.config.MaxBeforeAuth)
 	se.conn = rtmp.NewServerConn(se.wire, s.rtmpConfig())
 	defer func() { _ = se.conn.Close() }()
 	err := se.run()
+	se.wire.endTurn()
 	for id := range se.publications {
 		se.endPublication(id, remux.EndDisconnected)
 	}
@@ -109,6 +110,7 @@ func (se *session) run() error {
 		if err != nil {
 			return err
 		}
+		se.wire.endTurn() // to decide may take long
 		switch e := event.(type) {
 		case *rtmp.Media:
 			err = se.media(e)

@@ -212,7 +212,7 @@ func (c *chunkReader) remember(id uint32) (*chunkStream, error) {
 		c.narrow[id] = &chunkStream{id: id}
 		return c.narrow[id], nil
 	}
-	if len(c.wide) < maxWideChunkStreams {
+	if len(c.wide) < c.limits.wide {
 		s := &chunkStream{id: id}
 		c.wide = append(c.wide, s)
 		return s, nil

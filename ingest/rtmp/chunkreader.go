@@ -50,12 +50,14 @@ type readLimits struct {
 	message   int // bytes of one media message
 	partial   int // bytes of all partial messages together
 	open      int // partial messages
+	wide      int // chunk streams above 63 whose headers are remembered
 	slab      int // bytes of a slab
 	firstPart int // bytes an array of its own begins with
 }
 
 var unauthorisedLimits = readLimits{
-	message: unauthorisedMessage, partial: unauthorisedPartial, open: DefaultMaxPartialMessages,
+	message: unauthorisedMessage, partial: unauthorisedPartial,
+	open: DefaultMaxPartialMessages, wide: unauthorisedWide,
 	slab: unauthorisedBuffer, firstPart: 4 << 10,
 }
 
@@ -73,7 +75,8 @@ func newChunkReader(src io.Reader, stats *counters) *chunkReader {
 func (c *chunkReader) authorise(maxMessage, maxPartial int) {
 	c.keeps = true
 	c.limits = readLimits{
-		message: maxMessage, partial: maxPartial, open: c.limits.open,
+		message: maxMessage, partial: maxPartial,
+		open: c.limits.open, wide: maxWideChunkStreams,
 		slab: slabSize, firstPart: firstPart,
 	}
 }

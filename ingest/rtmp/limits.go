@@ -16,6 +16,10 @@ const (
 	// remembered; the least recently used idle one is forgotten for a new one.
 	maxWideChunkStreams = 64
 
+	// unauthorisedWide is the same before authorisation, so that a peer that goes
+	// through thousands of them costs little time. Encoders use none.
+	unauthorisedWide = 8
+
 	// unauthorisedMessage and unauthorisedPartial bound one message, and all
 	// partial messages together, of a peer that has not been authorised.
 	unauthorisedMessage = 64 << 10
