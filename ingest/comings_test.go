@@ -110,7 +110,7 @@ func TestHundredsOfTakeoversLeaveNothingBehind(t *testing.T) {
 	for range times {
 		c := o.publish("")
 		if len(clients) == 0 { // who is watched is read without a rest
-			defer o.hub.Stream("live/test").AddViewer()()
+			defer o.hub.Stream("live/test").AddViewer(remux.Viewer{})()
 		}
 		send(t, c, 0, frames)
 		o.wantMessages(1 + frames)
