@@ -282,6 +282,7 @@ func (s *Server) rtmpConfig() rtmp.ServerConfig {
 
 		MaxPartialMessages: s.config.MaxPartialMessages,
 
-		Codecs: enhancedCodecs(),
+		Codecs:       enhancedCodecs(),
+		CheckConnect: s.checkConnect,
 	}
 }

@@ -210,12 +210,29 @@ func TestABadNameIsRefused(t *testing.T) {
 	}
 }
 
+func TestABadApplicationIsRefusedAtOnce(t *testing.T) {
+	o := start(t, nil)
+	at, _, _ := strings.Cut(strings.TrimPrefix(o.url, "rtmp://"), "/")
+	for _, path := range []string{"a/b/c", ".hidden/test", "caf%C3%A9/test"} {
+		_, err := rtmp.Dial(t.Context(), "rtmp://"+at+"/"+path+"/x", rtmp.ClientConfig{})
+		if err == nil || !strings.Contains(err.Error(), rtmp.CodeInvalidApp) || !strings.Contains(err.Error(), "In OBS: Server") {
+			t.Errorf("%s: refused with %v", path, err)
+		}
+	}
+	if n := o.server.Refusals()["bad-app"]; n != 3 {
+		t.Errorf("%d refusals counted", n)
+	}
+}
+
 func TestAReconnectingPublisherTakesItsStreamOver(t *testing.T) {
 	o := start(t, nil)
 	first := o.publish("?key=a")
 	send(t, first, 0, 1)
 	second := o.publish("?key=a")
 	o.wantEnd(remux.EndTakenOver)
+	if err := untilError(first); err == nil || !strings.Contains(err.Error(), "taken this stream over") {
+		t.Errorf("the one before is told %v", err)
+	}
 	send(t, second, 0, 1)
 	if err := o.dial("?key=b").Publish(t.Context()); err == nil {
 		t.Error("another credential took the stream over")

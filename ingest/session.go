@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -152,12 +153,31 @@ func endReason(cause error) remux.EndReason {
 	return remux.EndDisconnected
 }
 
+// wantAddress says how an address is written.
+const wantAddress = "In OBS: Server rtmp://HOST/APP, Stream Key NAME"
+
+// checkConnect refuses an application under which nothing can be published or played. It may
+// have the stream's name behind it, for encoders with one field for the whole address, or be
+// missing and stand before the name.
+func (s *Server) checkConnect(c *rtmp.ConnectInfo) error {
+	if c.App == "" {
+		return nil
+	}
+	app, name, _ := strings.Cut(c.App, "/")
+	_, err := remux.ParseStreamName(app, cmp.Or(name, app))
+	if err == nil {
+		return nil
+	}
+	s.refusals.count("bad-app")
+	return &rtmp.Refusal{Code: rtmp.CodeInvalidApp, Description: fmt.Sprintf("%v. %s", err, wantAddress)}
+}
+
 // publish decides on a request and begins the publication.
 func (se *session) publish(r *rtmp.PublishRequest) error {
 	name, err := remux.ParseStreamName(r.App, r.Name)
 	if err != nil {
 		return se.refuse(r, "bad-name", rtmp.CodePublishBadName,
-			fmt.Sprintf("%v. In OBS: Server rtmp://HOST/APP, Stream Key NAME", err))
+			fmt.Sprintf("%v. %s", err, wantAddress))
 	}
 	remote := addrPort(se.nc.RemoteAddr())
 	decision := se.server.config.MayPublish(Request{Stream: name, Query: r.Query, Remote: remote, Protocol: se.protocol()})
@@ -212,14 +232,27 @@ func (se *session) begin(id uint32, pub *remux.Publication, name remux.StreamNam
 	p.watch.Go(func() {
 		select {
 		case <-p.over:
-		case <-p.Done(): // ended by somebody else: taken over, by the operator, at the server's end
-			_ = se.conn.Close()
+		case <-p.Done(): // ended by somebody else
+			_ = se.conn.CloseWithStatus(id, rtmp.CodePublishRejected, endText(p.Reason()))
 		case cause := <-p.ended:
 			se.server.refusals.count(cause.counted())
 			p.End(cause.endReason())
 			_ = se.conn.CloseWithStatus(id, rtmp.CodePublishRejected, cause.text())
 		}
 	})
+}
+
+// endText tells the person at the encoder why somebody else has ended the publication.
+func endText(reason remux.EndReason) string {
+	switch reason {
+	case remux.EndTakenOver:
+		return "another connection with the same key has taken this stream over"
+	case remux.EndKicked:
+		return "the operator has ended this publication"
+	case remux.EndShutdown:
+		return remux.ErrClosed.Error()
+	}
+	return "the publication has been ended"
 }
 
 // media writes a message into its publication.

@@ -2,6 +2,7 @@ package rtmp
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -266,6 +267,22 @@ func TestPartialMessagesAreBounded(t *testing.T) {
 	c.authorise(DefaultMaxMessage, 2*DefaultMaxMessage)
 	if _, err := c.next(); Reason(err) != ReasonPartialMessages {
 		t.Errorf("%v, want %s", err, ReasonPartialMessages)
+	}
+}
+
+func TestFewerUnfinishedMessagesMayBeAllowed(t *testing.T) {
+	b := hello()
+	for csid := uint32(3); csid < 3+5; csid++ {
+		b = append(b, AppendMessage(nil, csid, TypeVideo, 1, 0, 128, []byte(x200))[:12+128]...)
+	}
+	for allowed, want := range map[int]string{4: ReasonPartialMessages, 5: ReasonTruncated} {
+		conn := NewServerConn(replay{in: bytes.NewReader(b)}, ServerConfig{MaxPartialMessages: allowed})
+		if err := conn.Handshake(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Next(); Reason(err) != want {
+			t.Errorf("of five with %d allowed: %v, want %s", allowed, err, want)
+		}
 	}
 }
 

@@ -41,6 +41,7 @@ type address struct{ app, name, query string }
 //	connect app "live?token=x"   publish "test"
 //	connect app "live"           publish "test?token=x"
 //	connect app "live/test"      publish ""
+//	connect app ""               publish "live/test"
 func resolve(app, tcURL, name string) address {
 	var a address
 	var queries [3]string
@@ -57,6 +58,11 @@ func resolve(app, tcURL, name string) address {
 	}
 	if cut := strings.LastIndexByte(a.app, '/'); a.name == "" && cut >= 0 {
 		a.app, a.name = a.app[:cut], a.app[cut+1:]
+	}
+	if a.app == "" {
+		if app, name, found := strings.Cut(a.name, "/"); found {
+			a.app, a.name = app, name
+		}
 	}
 	for i, q := range queries {
 		if q == "" || (i > 0 && q == queries[0]) || (i > 1 && q == queries[1]) {

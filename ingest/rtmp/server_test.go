@@ -160,6 +160,7 @@ func TestQueryIsFoundWhereverItStands(t *testing.T) {
 		{"live/test?k=v", "rtmp://h/live/test?k=v", "", "live", "test", "k=v"},
 		{"", "rtmp://user:pass@h:1935/live?k=v", "test", "live", "test", "k=v"},
 		{"live", "", "a/b", "live", "a/b", ""},
+		{"", "rtmp://h/", "live/test?k=v", "live", "test", "k=v"},
 		{"live", "rtmp://h/live", "", "live", "", ""},
 		{"", "", "", "", "", ""},
 	} {
