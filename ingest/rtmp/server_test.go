@@ -40,7 +40,7 @@ func TestEnhancedRTMPCapabilitiesAreRead(t *testing.T) {
 	can := Codecs{FourCCs: []string{"avc1", "mp4a"}, Video: map[string]int{"avc1": 4}, Audio: map[string]int{"mp4a": 4}, CapsEx: 0}
 	p, s := newPeer(t, ServerConfig{Codecs: can}, nil)
 	p.command(0, "connect", 1.0, Object{
-		{"app", "live"}, {"flashVer", "test/1"},
+		{"app", "live"}, {"flashVer", "test/1"}, {"objectEncoding", 3.0},
 		{"fourCcList", []any{"hvc1", "av01", 5.0}},
 		{"videoFourCcInfoMap", Object{{"hvc1", 7.0}, {"*", 4.0}}},
 		{"audioFourCcInfoMap", ECMAArray{{"Opus", 1.0}, {"odd", "x"}}},
@@ -55,7 +55,7 @@ func TestEnhancedRTMPCapabilitiesAreRead(t *testing.T) {
 	want := Codecs{
 		FourCCs: []string{"hvc1", "av01"}, Video: map[string]int{"hvc1": 7, "*": 4}, Audio: map[string]int{"Opus": 1}, CapsEx: 15,
 	}
-	if !reflect.DeepEqual(got.Codecs, want) || got.FlashVer != "test/1" {
+	if !reflect.DeepEqual(got.Codecs, want) || got.FlashVer != "test/1" || got.ObjectEncoding != 3 {
 		t.Errorf("read %v of %q, want %v", got.Codecs, got.FlashVer, want)
 	}
 }
