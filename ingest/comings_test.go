@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -148,7 +149,8 @@ type rawPublisher struct {
 	nc *net.TCPConn
 }
 
-func (o *origin) publishRaw() rawPublisher {
+// dialRaw connects and publishes nothing.
+func (o *origin) dialRaw() rawPublisher {
 	o.t.Helper()
 	var p rawPublisher
 	c, err := rtmp.Dial(o.t.Context(), o.url, rtmp.ClientConfig{
@@ -163,10 +165,16 @@ func (o *origin) publishRaw() rawPublisher {
 		o.t.Fatal(err)
 	}
 	o.t.Cleanup(func() { _ = p.nc.Close(); _ = c.Close() })
-	if err := c.Publish(o.t.Context()); err != nil {
+	p.Client = c
+	return p
+}
+
+func (o *origin) publishRaw() rawPublisher {
+	o.t.Helper()
+	p := o.dialRaw()
+	if err := p.Publish(o.t.Context()); err != nil {
 		o.t.Fatal(err)
 	}
-	p.Client = c
 	return p
 }
 
@@ -264,4 +272,49 @@ func TestAStreamMayBeKeptFromASecondPublisher(t *testing.T) {
 	}
 	o.wantEnd(remux.EndUnpublished)
 	o.publish("")
+}
+
+func TestARefusalArrivesThoughMoreIsSentThanIsRead(t *testing.T) {
+	o := start(t, func(c *Config, _ *remux.Config) {
+		c.MaxBeforeAuth = 8 << 10
+		c.MayPublish = func(Request) Decision { return Decision{Reason: "the key is wrong"} }
+	})
+	p := o.dialRaw()
+	// The encoder does not wait for the answer.
+	p.command(t, 1, "publish", 0.0, nil, "test", "live")
+	media := rtmp.AppendMessage(nil, 6, rtmp.TypeVideo, 1, 0, 128, make([]byte, 300_000))
+	if _, err := p.nc.Write(media); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.refused(); err == nil || !strings.Contains(err.Error(), "the key is wrong") {
+		t.Errorf("it is told %v", err)
+	}
+}
+
+func TestFaultsAreCountedByReason(t *testing.T) {
+	o := start(t, nil)
+	for reason, sent := range map[string]string{
+		"chunk-header": "\xe1", // type 3 on a chunk stream that nobody has used
+		"chunk-size":   "\x02\x00\x00\x00\x00\x00\x04\x01\x00\x00\x00\x00\x00\x00\x00\x00",
+	} {
+		p := o.dialRaw()
+		if _, err := p.nc.Write([]byte(sent)); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.refused(); err == nil {
+			t.Errorf("%s: it goes on", reason)
+		}
+		if n := o.server.Refusals()[reason]; n != 1 {
+			t.Errorf("%s: counted %d times in %v", reason, n, o.server.Refusals())
+		}
+	}
+}
+
+// refused reads until the connection ends, and says how.
+func (p rawPublisher) refused() error {
+	for {
+		if _, err := p.ReadMedia(); err != nil {
+			return err
+		}
+	}
 }

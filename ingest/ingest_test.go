@@ -194,7 +194,7 @@ func TestARefusalSaysWhy(t *testing.T) {
 	})
 	c := o.dial("?token=secret")
 	err := c.Publish(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "set auth.publish") || strings.Contains(err.Error(), "secret") {
+	if err == nil || !strings.Contains(err.Error(), rtmp.CodePublishDenied) || !strings.Contains(err.Error(), "set auth.publish") || strings.Contains(err.Error(), "secret") {
 		t.Errorf("refused with %v", err)
 	}
 	if n := o.server.Refusals()["not-allowed"]; n != 1 {

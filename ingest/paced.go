@@ -112,8 +112,10 @@ func (c *pacedConn) WriteStep(b []byte, wait bool) (n int, err error) {
 	return c.steps.WriteStep(b, wait)
 }
 
-// CloseWrite ends our direction, where the connection can do that.
+// CloseWrite ends our direction, where the connection can do that. There is no rest after it:
+// who closes reads what still comes, on any goroutine, and resting is for the session's.
 func (c *pacedConn) CloseWrite() error {
+	c.closed.Store(true)
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}

@@ -39,9 +39,8 @@ func TestStrangersAreDealtWithInTurn(t *testing.T) {
 			}()
 			synctest.Wait()
 			select {
-			case <-read:
-				t.Errorf("%s: two are dealt with at once", name)
-				return
+			case err := <-read:
+				t.Fatalf("%s: two are dealt with at once (%v)", name, err)
 			default:
 			}
 			end(first)
