@@ -296,13 +296,33 @@ func TestAServerThatStopsEndsWaitingPlayers(t *testing.T) {
 }
 
 func TestConnectionsAreLimited(t *testing.T) {
-	o := start(t, func(c *Config, _ *remux.Config) { c.MaxConnectionsPerIP = 2 })
-	o.publish("")
-	o.dial("")
-	if _, err := rtmp.Dial(t.Context(), o.url, rtmp.ClientConfig{}); err == nil {
-		t.Error("a third connection was let in")
-	}
-	if n := o.server.Refusals()["too-many-connections-from-address"]; n == 0 {
-		t.Error("not counted")
+	for reason, limit := range map[string]func(*Config){
+		"too-many-connections":              func(c *Config) { c.MaxConnections = 2 },
+		"too-many-connections-from-address": func(c *Config) { c.MaxConnectionsPerIP = 2 },
+	} {
+		t.Run(reason, func(t *testing.T) {
+			o := start(t, func(c *Config, _ *remux.Config) { limit(c) })
+			o.publish("")
+			second := o.dial("")
+			if _, err := rtmp.Dial(t.Context(), o.url, rtmp.ClientConfig{}); err == nil {
+				t.Error("a third connection was let in")
+			}
+			if n := o.server.Refusals()[reason]; n != 1 {
+				t.Errorf("%d refusals counted: %v", n, o.server.Refusals())
+			}
+			if err := second.Close(); err != nil {
+				t.Fatal(err)
+			}
+			for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+				third, err := rtmp.Dial(t.Context(), o.url, rtmp.ClientConfig{})
+				if err == nil {
+					_ = third.Close()
+					return
+				}
+				if time.Now().After(end) {
+					t.Fatalf("who left still counts: %v", err)
+				}
+			}
+		})
 	}
 }
