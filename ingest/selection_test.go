@@ -31,7 +31,7 @@ func packetsOf(letters string) []byte {
 			pkt.Kind = remux.AudioConfig
 		}
 		before := len(units)
-		units = format.Append(units, pkt)
+		units = format.Append(units, pkt, false)
 		if size := format.Size(pkt); size < len(units)-before {
 			panic(fmt.Sprintf("%c has %d bytes, not at most %d", c, len(units)-before, size))
 		}
