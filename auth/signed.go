@@ -196,6 +196,9 @@ func (s *Signed) explain(g Grant, t *signedToken) Decision {
 	return refuse(BadToken, "the token is not for this stream, or was changed: check the name and copy the token whole")
 }
 
+// SignedTokenID returns what a signed token is revoked by.
+func SignedTokenID(token string) string { return hashID(token) }
+
 // hashID identifies a token of much entropy without showing it.
 func hashID(token string) string {
 	sum := sha256.Sum256([]byte(token))

@@ -30,6 +30,7 @@ var debianPackage = map[string]string{
 	"npm":            "npm",
 	"setpriv":        "util-linux",
 	"vlc":            "vlc-bin vlc-plugin-base",
+	"python3":        "python3",
 	"strace":         "strace",
 }
 

@@ -57,6 +57,9 @@ func (c *pacedConn) endTurn() {
 	}
 }
 
+// hurry lets reads rest no more: somebody else than the session reads from now on, to close the connection.
+func (c *pacedConn) hurry() { c.closed.Store(true) }
+
 // limit bounds what is read from now on; 0 is no bound.
 func (c *pacedConn) limit(n int) {
 	if n <= 0 {

@@ -54,6 +54,7 @@ func (se *session) watchPermission(ctx context.Context, id uint32, ended <-chan 
 	select {
 	case cause := <-ended:
 		se.server.refusals.count(cause.counted())
+		se.wire.hurry()
 		_ = se.conn.CloseWithStatus(id, rtmp.CodePlayFailed, cause.text())
 	case <-ctx.Done():
 	}

@@ -237,6 +237,7 @@ func (se *session) begin(id uint32, pub *remux.Publication, name remux.StreamNam
 		case cause := <-p.ended:
 			se.server.refusals.count(cause.counted())
 			p.End(cause.endReason())
+			se.wire.hurry()
 			_ = se.conn.CloseWithStatus(id, rtmp.CodePublishRejected, cause.text())
 		}
 	})

@@ -24,6 +24,7 @@ commands=(
 	"strace strace"
 	"curl curl"
 	"promtool prometheus"
+	"python3 python3"
 )
 elements=(
 	"videoconvert gstreamer1.0-plugins-base"

@@ -29,6 +29,7 @@ type access struct {
 	ctx    context.Context // ends waiting for a backend when the server stops
 	cancel context.CancelFunc
 
+	files    *fileWatch
 	swaps    map[config.Policy]*auth.Swap // those that files are behind
 	jwks     *auth.JWKS                   // nil if there is none
 	callback *auth.Callback               // nil if there is none
@@ -36,6 +37,7 @@ type access struct {
 
 func newAccess(cfg config.Config, logger *slog.Logger) (*access, error) {
 	a := &access{cfg: cfg, logger: logger, swaps: map[config.Policy]*auth.Swap{}}
+	a.files = newFileWatch(cfg.Auth.SecretFiles()...)
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	if cfg.Auth.JWKSURL != "" {
 		a.jwks = auth.NewJWKS(cfg.Auth.JWKSURL, cfg.Auth.JWKSRefresh, logger)
@@ -143,7 +145,7 @@ func (a *access) run() {
 	if a.jwks != nil {
 		wg.Go(func() { a.jwks.Run(a.ctx) })
 	}
-	wg.Go(func() { watchFiles(a.ctx, a.cfg.Auth.SecretFiles(), a.logger, a.reload) })
+	wg.Go(func() { a.files.run(a.ctx, a.logger, a.reload) })
 	wg.Wait()
 	if a.callback != nil {
 		a.callback.Close()

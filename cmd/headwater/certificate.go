@@ -13,11 +13,12 @@ import (
 type certificate struct {
 	key     string // the listener's, "https"
 	files   config.TLSListener
+	watch   *fileWatch
 	current atomic.Pointer[tls.Certificate]
 }
 
 func loadCertificate(key string, files config.TLSListener) (*certificate, error) {
-	c := &certificate{key: key, files: files}
+	c := &certificate{key: key, files: files, watch: newFileWatch(files.Cert, files.Key)}
 	return c, c.load()
 }
 
@@ -38,8 +39,6 @@ func (c *certificate) reload(logger *slog.Logger) {
 	}
 	logger.Info("certificate was read again", "listener", c.key, "until", c.current.Load().Leaf.NotAfter)
 }
-
-func (c *certificate) paths() []string { return []string{c.files.Cert, c.files.Key} }
 
 // config is the TLS configuration of the listener.
 func (c *certificate) config(protocols ...string) *tls.Config {

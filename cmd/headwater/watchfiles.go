@@ -19,21 +19,30 @@ const (
 	lookAnyway = time.Minute
 )
 
-// watchFiles calls changed whenever the content of one of the files has changed, until ctx ends. Folders are watched,
-// for files are replaced by renaming, and links are redirected.
-func watchFiles(ctx context.Context, files []string, logger *slog.Logger, changed func()) {
-	if len(files) == 0 {
+// fileWatch notices changes of files. It is made before they are read for the first time, so that no change is missed.
+type fileWatch struct {
+	files []string
+	last  [sha256.Size]byte // what stood in them
+}
+
+func newFileWatch(files ...string) *fileWatch {
+	return &fileWatch{files: files, last: contentOf(files)}
+}
+
+// run calls changed whenever the content of one of the files has changed, until ctx ends. Folders are watched, for
+// files are replaced by renaming, and links are redirected.
+func (f *fileWatch) run(ctx context.Context, logger *slog.Logger, changed func()) {
+	if len(f.files) == 0 {
 		return
 	}
-	last := contentOf(files)
 	var events chan fsnotify.Event
 	watcher, err := fsnotify.NewWatcher()
 	if err == nil {
 		defer watcher.Close() //nolint:errcheck // nothing was written
 		events = watcher.Events
-		for _, f := range files {
-			if err := watcher.Add(filepath.Dir(f)); err != nil {
-				logger.Warn("changes of a file are noticed late", "file", f, "error", err)
+		for _, name := range f.files {
+			if err := watcher.Add(filepath.Dir(name)); err != nil {
+				logger.Warn("changes of a file are noticed late", "file", name, "error", err)
 			}
 		}
 	} else {
@@ -59,8 +68,8 @@ func watchFiles(ctx context.Context, files []string, logger *slog.Logger, change
 		}
 		settling = false
 		look.Reset(lookAnyway)
-		if now := contentOf(files); now != last {
-			last = now
+		if now := contentOf(f.files); now != f.last {
+			f.last = now
 			changed()
 		}
 	}

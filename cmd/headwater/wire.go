@@ -317,7 +317,7 @@ func (s *server) run(ctx context.Context) error {
 	}
 	wg.Go(s.access.run)
 	for _, c := range s.certificates {
-		wg.Go(func() { watchFiles(s.access.ctx, c.paths(), s.logger, func() { c.reload(s.logger) }) })
+		wg.Go(func() { c.watch.run(s.access.ctx, s.logger, func() { c.reload(s.logger) }) })
 	}
 	start("rtmp", s.listeners.rtmp, s.ingest.Serve)
 	start("rtmps", s.listeners.rtmps, s.ingest.Serve)
