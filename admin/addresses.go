@@ -101,3 +101,12 @@ func (a *Addresses) outputs(r *http.Request, name remux.StreamName) []output {
 	add(true, "rtmp", at.Publish, path)
 	return list
 }
+
+// console answers with the console, which needs no token: it asks for the one that the API wants.
+func (h *handler) console(w http.ResponseWriter, r *http.Request) {
+	if edge := h.config.Addresses.seenBy(r).Edge; edge != "" {
+		h.config.Console.ServeConsole(w, r, edge)
+		return
+	}
+	h.config.Console.ServeConsole(w, r)
+}

@@ -5,6 +5,7 @@
 //	/healthz            200 while the process runs
 //	/readyz             200 while it takes publishers, else 503
 //	/metrics            everything in numbers, for Prometheus
+//	/                   the console, a web page that asks the API
 //	/api/v1/...         streams, publications, viewers, events, server and configuration;
 //	                    openapi.yaml describes them, and is served beside them
 //
@@ -38,6 +39,11 @@ type Streams interface {
 	EndViewer(id uint64) bool
 }
 
+// Console answers with the files of the console. media are the origins that it plays from.
+type Console interface {
+	ServeConsole(w http.ResponseWriter, r *http.Request, media ...string)
+}
+
 // Config configures a Handler.
 type Config struct {
 	Streams Streams
@@ -52,6 +58,8 @@ type Config struct {
 	Settings func() []Setting
 	// Events are what happens; nil is none.
 	Events *events.Bus
+	// Console is the web page; nil is none.
+	Console Console
 	// Sources tell of the server as a whole.
 	Sources Sources
 	// PerStream gives each stream metrics of its own, up to a bound.
@@ -74,6 +82,9 @@ func NewHandler(config Config) http.Handler {
 	mux.Handle("GET /metrics", h.authorised(metricsHandler(&h.config).ServeHTTP))
 	for pattern, m := range h.routes() {
 		mux.Handle(pattern, h.authorised(m.dispatch))
+	}
+	if config.Console != nil {
+		mux.HandleFunc("/", methods{"GET": h.console}.dispatch)
 	}
 	// Browsers may not change anything for the page of another site.
 	return http.NewCrossOriginProtection().Handler(mux)

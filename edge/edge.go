@@ -4,6 +4,7 @@
 // It promises CDNs and players: CORS on every status, no cookie, no redirect, 405 for
 // what is neither GET, HEAD nor OPTIONS, and a short life for every 404.
 //
+//	/APP/NAME                              page that plays the stream
 //	/APP/NAME.m3u8                         multivariant playlist
 //	/APP/NAME/index.m3u8                   the same
 //	/APP/NAME/INCARNATION/media.m3u8       media playlist
@@ -18,6 +19,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/headwater-live/headwater/remux"
@@ -39,11 +41,20 @@ type Live interface {
 	Serve(w http.ResponseWriter, r *http.Request, name remux.StreamName, permit context.Context, leave func())
 }
 
+// Watch answers GET and HEAD for the page that plays a stream.
+type Watch interface {
+	// ServeWatch answers for /APP/NAME, ServeFile for what the page loads.
+	ServeWatch(w http.ResponseWriter, r *http.Request)
+	ServeFile(w http.ResponseWriter, r *http.Request, name string)
+}
+
 // Handler routes the public addresses. An output that is nil does not exist.
 type Handler struct {
 	HLS HLS
 	FLV Live
 	TS  Live
+	// Watch is the page for viewers.
+	Watch Watch
 	// Access decides who may watch; nil lets everybody, and reads no token in paths.
 	Access Access
 }
@@ -87,6 +98,9 @@ func (e *Handler) get(w http.ResponseWriter, r *http.Request) {
 		token, rest = cutToken(rest)
 	}
 	p, ok := parsePath(rest)
+	if !ok && e.Watch != nil && e.watch(w, r, rest) {
+		return
+	}
 	permit, leave := context.Background(), func() {}
 	if ok && e.Access != nil {
 		p.token = token
@@ -110,6 +124,24 @@ func (e *Handler) get(w http.ResponseWriter, r *http.Request) {
 		leave()
 		plain(w, http.StatusNotFound, "not found: try /APP/NAME/index.m3u8, /APP/NAME.flv or /APP/NAME.ts")
 	}
+}
+
+// webPrefix begins the paths of what the watch page loads. No application's name begins with a dot.
+const webPrefix = "/.web/"
+
+// watch answers with the watch page, which anybody may have: what it plays is another request. It returns
+// false if the path means something else.
+func (e *Handler) watch(w http.ResponseWriter, r *http.Request, path string) bool {
+	if name, ok := strings.CutPrefix(path, webPrefix); ok {
+		e.Watch.ServeFile(w, r, name)
+		return true
+	}
+	app, name, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	if _, err := remux.ParseStreamName(app, name); err != nil || path[0] != '/' {
+		return false
+	}
+	e.Watch.ServeWatch(w, r)
+	return true
 }
 
 // preflight answers a CORS preflight. A range is the only thing players add.

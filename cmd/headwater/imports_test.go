@@ -19,7 +19,7 @@ const module = "github.com/headwater-live/headwater"
 var rooms = map[string][]string{
 	"cmd/headwater": {
 		"admin", "auth", "cmd/headwater/config", "edge", "events", "flv", "hls", "hooks", "ingest", "ingest/rtmp", "load",
-		"remux/...", "storage", "ts",
+		"remux/...", "storage", "web", "ts",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/fsnotify/fsnotify",
 	},
 	"cmd/headwater/config": {"auth", "github.com/spf13/pflag", "github.com/spf13/viper", "go.yaml.in/yaml/v3"},
@@ -53,6 +53,7 @@ var rooms = map[string][]string{
 	"edge":    {"remux", "golang.org/x/time/rate"},
 	"events":  {},
 	"hooks":   {"events"},
+	"web":     {},
 	"admin":   {"events", "remux", "remux/histogram", "github.com/prometheus/client_golang/...", "github.com/coder/websocket"},
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/headwater-live/headwater/remux"
 	"github.com/headwater-live/headwater/storage"
 	"github.com/headwater-live/headwater/ts"
+	"github.com/headwater-live/headwater/web"
 )
 
 // server is everything that serve runs. This file and sources.go are the only ones that know
@@ -132,6 +133,13 @@ func (s *server) build() error {
 		})
 		handler.TS = s.ts
 	}
+	pages, err := web.New()
+	if err != nil {
+		return fmt.Errorf("read web pages: %w", err)
+	}
+	if s.cfg.HTTP.WatchPage {
+		handler.Watch = pages
+	}
 	s.ingest = ingest.NewServer(s.ingestConfig())
 	s.public = edge.NewServer(handler, edge.ServerConfig{
 		HeaderTimeout: s.cfg.HTTP.HeaderTimeout, MaxHeader: s.cfg.HTTP.MaxHeader, Limiter: s.limiter, Logger: s.logger,
@@ -147,6 +155,7 @@ func (s *server) build() error {
 		Addresses: s.addresses(),
 		Settings:  s.settings,
 		Events:    s.events,
+		Console:   pages,
 		Sources:   s.sources(),
 		PerStream: s.cfg.Metrics.PerStream,
 		Token:     token,
