@@ -16,7 +16,7 @@ type Addresses struct {
 	// its end.
 	PublicURL string
 	// HLS, FLV and Watch say which outputs the public listener has.
-	HLS, FLV, Watch bool
+	HLS, FLV, TS, Watch bool
 }
 
 // addressInfo is where everything is, as whoever asks can reach it.
@@ -98,6 +98,7 @@ func (a *Addresses) outputs(r *http.Request, name remux.StreamName) []output {
 	add(a.Watch, "watch", at.Public, path)
 	add(a.HLS, "hls", at.Public, path+"/index.m3u8")
 	add(a.FLV, "flv", at.Public, path+".flv")
+	add(a.TS, "ts", at.Public, path+".ts")
 	add(true, "rtmp", at.Publish, path)
 	return list
 }

@@ -150,9 +150,6 @@ func (h *handler) streamEvents(w http.ResponseWriter, r *http.Request, f eventFi
 		switch {
 		case r.Context().Err() != nil || errors.Is(err, events.ErrClosed):
 			return
-		case err != nil:
-			err = nil
-			batch = batch[:0]
 		}
 		if !send(appendEvents(nil, batch, f)) {
 			return

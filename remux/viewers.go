@@ -10,7 +10,7 @@ import (
 
 // Viewer is one client that reads a stream as it comes.
 type Viewer struct {
-	// Protocol is "flv" or "rtmp".
+	// Protocol is "flv", "ts" or "rtmp".
 	Protocol string
 	Remote   netip.AddrPort
 	// Agent is the name the player gives itself; untrusted text.

@@ -31,6 +31,7 @@ func NewServer(config Config) *Server {
 	return &Server{live.NewServer(live.Config{
 		Hub:         config.Hub,
 		Format:      func(remux.Tracks) bytelog.Format { return newFormat() },
+		Protocol:    "ts",
 		ContentType: "video/mp2t",
 		WebSocket:   true,
 		Latency:     config.Latency,

@@ -168,6 +168,7 @@ func TestTheAPIIsWhatItsDocumentSays(t *testing.T) {
 		return len(info.Publication.Findings) > 0
 	})
 	watch(t, s, "/live/test.flv")
+	watch(t, s, "/live/test.ts")
 	eventually(t, "segments", func() bool {
 		st, ok := s.hls.Status("live/test")
 		return ok && len(st.Segments) >= 3
@@ -220,7 +221,7 @@ func (c *apiClient) lists() {
 	if len(streams.Streams) != 1 || streams.Streams[0].Name != "live/test" || streams.Next != "" {
 		c.t.Fatalf("second page: %+v", streams)
 	}
-	if v := streams.Streams[0].Viewers; v["flv"] != 1 || v["rtmp"] != 0 || v["hls"] != 0 {
+	if v := streams.Streams[0].Viewers; v["flv"] != 1 || v["ts"] != 1 || v["rtmp"] != 0 || v["hls"] != 0 {
 		c.t.Errorf("viewers: %v", v)
 	}
 	urls := map[string]string{}
@@ -340,7 +341,7 @@ func (c *apiClient) endings() {
 	}
 	c.ask("DELETE", fmt.Sprintf("/api/v1/viewers/%d", viewers.Viewers[0].ID), 204)
 	stream := c.server.hub.Stream("live/test")
-	eventually(c.t, "one viewer has left", func() bool { return stream.Viewers() == 1 })
+	eventually(c.t, "one viewer has left", func() bool { return stream.Viewers() == 2 })
 	c.ask("DELETE", "/api/v1/publications/live/test/1", 204)
 	c.ask("DELETE", "/api/v1/publications/live/test/1", 409)
 	c.ask("DELETE", "/api/v1/streams/live/test", 409)

@@ -124,7 +124,7 @@ func (s *server) addresses() admin.Addresses {
 		HTTP: addr(s.listeners.http), HTTPS: addr(s.listeners.https),
 		RTMP: addr(s.listeners.rtmp), RTMPS: addr(s.listeners.rtmps),
 		PublicURL: s.cfg.HTTP.PublicURL,
-		HLS:       s.cfg.HLS.Enabled, FLV: s.cfg.FLV.Enabled, Watch: s.cfg.HTTP.WatchPage,
+		HLS:       s.cfg.HLS.Enabled, FLV: s.cfg.FLV.Enabled, TS: s.ts != nil, Watch: s.cfg.HTTP.WatchPage,
 	}
 }
 

@@ -31,7 +31,7 @@ const complaints = [];
 let page;
 
 const steps = {
-  async open({url, width = 1280, height = 800, dark = false, phone = false}) {
+  async open({url, dark = false, phone = false, width = phone ? 390 : 1280, height = phone ? 844 : 800}) {
     if (page) await page.close();
     page = await browser.newPage();
     page.on('pageerror', (err) => complaints.push(`page: ${err.message}`));

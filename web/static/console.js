@@ -209,7 +209,7 @@ function finding([code, severity, active, measured, advice]) {
 }
 
 function drawAddresses(s) {
-  const words = {watch: 'Page', hls: 'HLS', flv: 'FLV', rtmp: 'RTMP'};
+  const words = {watch: 'Page', hls: 'HLS', flv: 'FLV', ts: 'TS', rtmp: 'RTMP'};
   redraw('urls', s.outputs, () => s.outputs.map(({protocol, url}) => {
     const li = el('li');
     const button = el('button', '', 'Copy');
@@ -329,6 +329,7 @@ function preview() {
   state.player?.close();
   state.player = null;
   if (!wanted) {
+    $('video').controls = false;
     put('video-note', s ? 'Nobody publishes now.' : '');
     return;
   }
@@ -336,6 +337,7 @@ function preview() {
   const has = (protocol) => s.outputs.some((o) => o.protocol === protocol);
   const sources = {flv: has('flv') && `${edge}/${s.name}.flv`, hls: has('hls') && `${edge}/${s.name}/index.m3u8`};
   state.player = new LivePlayer($('video'), sources, (what) => {
+    $('video').controls = what === 'playing';
     put('video-note', {loading: 'Opening the preview…', playing: '', waiting: 'No picture yet; trying again.'}[what]);
   });
 }
