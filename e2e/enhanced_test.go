@@ -167,7 +167,7 @@ func compareTags(t *testing.T, output string, kind int, in, out []flvTag) {
 	}
 }
 
-// checkEnhancedHLS accounts for every frame that HLS can carry, and has them decoded.
+// checkEnhancedHLS checks the playlists, and what is in the segments.
 func checkEnhancedHLS(ctx context.Context, t *testing.T, src enhancedSource, rec *hlsRecording, video, audio enhancedCodec) {
 	t.Helper()
 	report(t, "HLS", rec.faults)
@@ -176,11 +176,26 @@ func checkEnhancedHLS(ctx context.Context, t *testing.T, src enhancedSource, rec
 		judged.history.Segments = nil // the referee reads no HEVC, and judges the playlists alone
 	}
 	report(t, "HLS", judged.judge())
-	path := filepath.Join(t.TempDir(), "recording.ts")
-	writeFile(t, path, bytes.Join(rec.parts(), nil))
 	if len(rec.parts()) != 1 {
 		t.Errorf("HLS: %d discontinuities", len(rec.parts())-1)
 	}
+	codecs := ""
+	for _, v := range rec.variants {
+		codecs += strings.Join(v.Codecs, ",")
+	}
+	for _, codec := range []enhancedCodec{video, audio} {
+		if codec.toElementary != "" && !strings.Contains(codecs, codec.fourCC+".") {
+			t.Errorf("HLS: CODECS are %q without %s", codecs, codec.fourCC)
+		}
+	}
+	accountEnhancedTS(ctx, t, src, bytes.Join(rec.parts(), nil), video, audio)
+}
+
+// accountEnhancedTS accounts for every frame that a transport stream can carry, and has them decoded.
+func accountEnhancedTS(ctx context.Context, t *testing.T, src enhancedSource, stream []byte, video, audio enhancedCodec) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "recording.ts")
+	writeFile(t, path, stream)
 	in, err := readTimes(ctx, src.path)
 	if err != nil {
 		t.Fatal(err)
@@ -188,10 +203,6 @@ func checkEnhancedHLS(ctx context.Context, t *testing.T, src enhancedSource, rec
 	out, err := readTimes(ctx, path)
 	if err != nil {
 		t.Fatal(err)
-	}
-	codecs := ""
-	for _, v := range rec.variants {
-		codecs += strings.Join(v.Codecs, ",")
 	}
 	for _, track := range []struct {
 		letter, inTS string
@@ -211,15 +222,12 @@ func checkEnhancedHLS(ctx context.Context, t *testing.T, src enhancedSource, rec
 		if err := readHashes(ctx, path, track.letter, track.inTS, *track.out); err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(codecs, track.codec.fourCC+".") {
-			t.Errorf("HLS: CODECS are %q without %s", codecs, track.codec.fourCC)
-		}
 	}
 	// The source's times are rounded once more than a sent file's. Without edit lists its sound
 	// has a gap behind the first frame, where B-frames delay the picture.
-	report(t, "HLS", account(in, out, tolerance{video: 2 * time.Millisecond, audio: 2 * time.Millisecond}))
+	report(t, "TS", account(in, out, tolerance{video: 2 * time.Millisecond, audio: 2 * time.Millisecond}))
 	if err := decodes(ctx, path); err != nil {
-		t.Errorf("decode HLS: %v", err)
+		t.Errorf("decode TS: %v", err)
 	}
 	if video.toElementary != "" {
 		comparePictures(ctx, t, src.path, path)
@@ -242,7 +250,7 @@ func comparePictures(ctx context.Context, t *testing.T, in, out string) {
 		}
 	}
 	if len(sums[0]) != enhancedSeconds*25 || !slices.Equal(sums[0], sums[1]) {
-		t.Errorf("%d pictures are decoded of the source and %d, or others, of HLS", len(sums[0]), len(sums[1]))
+		t.Errorf("%d pictures are decoded of the source and %d, or others, of the transport stream", len(sums[0]), len(sums[1]))
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
-
-	"github.com/bluenviron/gohlslib/v2/pkg/playlist"
 )
 
 // TestTransportStreamHasEveryFrame records a stream as one transport stream from before its
@@ -38,11 +36,7 @@ func TestTransportStreamCarriesHEVC(t *testing.T) {
 	rec, wait := recordTS(ctx, t, s.origin, name)
 	publishEnhanced(ctx, t, s, name, src.tags)
 	wait()
-	// As if it were the only segment of a playlist, which says truly what is in it.
-	checkEnhancedHLS(ctx, t, src, &hlsRecording{
-		segments: []segment{{data: rec.body}},
-		variants: []*playlist.MultivariantVariant{{Codecs: []string{asHEVC.fourCC + ".", asAAC.fourCC + "."}}},
-	}, asHEVC, asAAC)
+	accountEnhancedTS(ctx, t, src, rec.body, asHEVC, asAAC)
 }
 
 // recordTS begins to record and returns when the server has the viewer waiting; wait returns when

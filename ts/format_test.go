@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/asticode/go-astits"
@@ -278,6 +279,15 @@ func TestTracksThatChangeChangeTheTables(t *testing.T) {
 	newReceiver().take(t, stream)
 	if n := units(t, stream)[0x101]; n == 0 {
 		t.Error("the sound that came later is not in the stream")
+	}
+	tables := 0
+	for p := range slices.Chunk(stream, mpegts.PacketSize) {
+		if p[1]&0x1f == 0 && p[2] == 0 {
+			tables++
+		}
+	}
+	if tables != 2 { // within half a second they come again only where they have changed
+		t.Errorf("the tables came %d times", tables)
 	}
 }
 

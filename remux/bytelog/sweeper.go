@@ -25,7 +25,8 @@ type sweeper struct {
 	// Guarded by the log's mu.
 	count   int       // of viewers, arrived ones included
 	arrived []*Viewer // not yet in viewers
-	due     bool      // there is something new, or to see to
+	due     bool      // there is something new
+	stops   bool      // somebody is to end, which is no reason to write to the others early
 	batch   time.Time // when the first packet of what is new came, zero if there is none
 
 	// Of the sweeper's goroutine.
@@ -51,19 +52,22 @@ func (l *Log) sweep(v *Viewer) {
 	s.count++
 	s.arrived = append(s.arrived, v)
 	// What came between its last write and now was announced already, to others.
-	if l.closed || v.isStopped() || v.at.Offset() < l.announced {
-		s.due = true
-	}
+	s.due = s.due || l.closed || v.at.Offset() < l.announced
+	s.stops = s.stops || v.isStopped()
 	s.call()
 }
 
-// callSweepers has all sweepers look at their viewers.
+// callSweepers has all sweepers look at who is to end.
 func (l *Log) callSweepers() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.callSweepersLocked()
+	for _, s := range l.sweepers {
+		s.stops = true
+		s.call()
+	}
 }
 
+// callSweepersLocked has all sweepers write.
 func (l *Log) callSweepersLocked() {
 	for _, s := range l.sweepers {
 		s.due = true
@@ -81,11 +85,11 @@ func (s *sweeper) call() {
 // run sweeps until there is nobody left.
 func (s *sweeper) run() {
 	for range s.called {
-		due, closed, batch := s.take()
-		if !due {
+		due, stops, closed, batch := s.take()
+		if !due && !stops {
 			continue
 		}
-		left := s.round(closed)
+		left := s.round(due, closed)
 		if !batch.IsZero() {
 			s.log.options.Delay.Observe(time.Since(batch))
 		}
@@ -96,23 +100,24 @@ func (s *sweeper) run() {
 }
 
 // take admits who has arrived, and reports what there is to do.
-func (s *sweeper) take() (due, closed bool, batch time.Time) {
+func (s *sweeper) take() (due, stops, closed bool, batch time.Time) {
 	l := s.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s.viewers = append(s.viewers, s.arrived...)
 	clear(s.arrived)
 	s.arrived = s.arrived[:0]
-	due, s.due = s.due, false
-	batch, s.batch = s.batch, time.Time{}
-	return due, l.closed, batch
+	due, stops, batch = s.due, s.stops, s.batch
+	s.due, s.stops, s.batch = false, false, time.Time{}
+	return due, stops, l.closed, batch
 }
 
-// round writes to all viewers. It returns how many were handed to goroutines of their own.
-func (s *sweeper) round(closed bool) (left int) {
+// round writes to all viewers, if something is due. It returns how many were handed to goroutines
+// of their own.
+func (s *sweeper) round(due, closed bool) (left int) {
 	stay := s.viewers[:0]
 	for i, v := range s.viewers {
-		if v.step() && !closed && !v.isStopped() {
+		if (!due || v.step()) && !closed && !v.isStopped() {
 			stay = append(stay, v)
 		} else {
 			go v.chase()

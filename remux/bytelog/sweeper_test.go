@@ -275,3 +275,19 @@ func TestBetweenPublicationsWhoJoinsWaitsAndWhoJumpsGetsTheLastGOP(t *testing.T)
 		t.Errorf("who jumps continues with %d bytes, want 9", len(at.Next()))
 	}
 }
+
+func TestAStopIsNoReasonToWriteBeforeTheLatencyIsOver(t *testing.T) {
+	l := live(Options{Latency: time.Hour})
+	defer l.Close()
+	l.Write(frame(0, true, 10))
+	stays, stopped := newSwept(t, l), newSwept(t, l)
+	waitFor(t, "both are swept", func() bool { got, _ := l.sweptNow(); return got == 2 })
+	l.Write(frame(1, false, 10))
+	stopped.Stop()
+	if err := stopped.wait(t); !errors.Is(err, ErrStopped) {
+		t.Errorf("it ended with %v", err)
+	}
+	if n := stays.Metrics.BytesSent.Load(); n != 10 {
+		t.Errorf("the other viewer was sent %d bytes, want 10", n)
+	}
+}
