@@ -178,12 +178,9 @@ func (c *Client) WriteMedia(kind uint8, timestamp uint32, payload []byte) error 
 		payload = append(AppendAMF0(nil, setDataFrame), payload...)
 	}
 	err := c.writeMessage(chunkStreamFor(kind), kind, c.streamID, timestamp, c.config.ChunkSize, payload)
-	if err != nil && c.publishing {
-		select {
-		case <-c.readerDone:
-			err = c.readerErr
-		default:
-		}
+	if err != nil && c.publishing && Reason(err) != ReasonWriteTimeout {
+		<-c.readerDone // soon: the connection has ended, and the reader hears why
+		err = c.readerErr
 	}
 	if err != nil {
 		return fmt.Errorf("write media: %w", err)
