@@ -56,7 +56,7 @@ func parsePath(p string) (path, bool) {
 		return path{kind: index, name: name}, err == nil && parts[2] == "index.m3u8"
 	case 4:
 		name, err := remux.ParseStreamName(parts[0], parts[1])
-		ok := err == nil && hexadecimal(parts[2]) && len(parts[3]) <= maxFile
+		ok := err == nil && hexadecimal(parts[2]) && fileName(parts[3])
 		return path{kind: file, name: name, incarnation: parts[2], file: parts[3]}, ok
 	}
 	return path{}, false
@@ -73,6 +73,19 @@ func parseName(app, last string) (path, bool) {
 		}
 	}
 	return path{}, false
+}
+
+// fileName says whether s may be the name of a segment or playlist: nothing that any storage or file
+// system could take for more than a name.
+func fileName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		if !letter && (c < '0' || c > '9') && c != '-' && c != '_' && (c != '.' || i == 0) {
+			return false
+		}
+	}
+	return len(s) > 0 && len(s) <= maxFile
 }
 
 func hexadecimal(s string) bool {

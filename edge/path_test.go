@@ -28,7 +28,7 @@ func TestPathsOutsideTheContractAreNotFound(t *testing.T) {
 	for _, p := range []string{
 		"", "/", "/live", "/live/", "/live/test", "/live/test/", "/live/test/x.m3u8", "/live//index.m3u8",
 		"//live/test.m3u8", "/live/../test.m3u8", "/live/.hidden.m3u8", "/live/../../etc/passwd",
-		"/live/test/../1.ts", "/live/test/00FF/1.ts", "/live/test/00ff/1.ts/", "/live/te st.flv",
+		"/live/test/../1.ts", "/live/test/00FF/1.ts", `/live/test/00ff/\`, "/live/test/00ff/..", "/live/test/00ff/", "/live/test/00ff/1.ts\x00", "/live/test/00ff/1.ts/", "/live/te st.flv",
 		"/live/" + strings.Repeat("a", 129) + ".flv", "/live/test/" + strings.Repeat("0", 33) + "/1.ts",
 	} {
 		if got, ok := parsePath(p); ok {
@@ -47,7 +47,7 @@ func FuzzPath(f *testing.F) {
 			return
 		}
 		for _, part := range append(strings.Split(string(got.name), "/"), got.incarnation, got.file) {
-			if strings.HasPrefix(part, ".") && part != got.file || strings.ContainsAny(part, "/\\\x00") {
+			if strings.HasPrefix(part, ".") || strings.ContainsAny(part, "/\\\x00") {
 				t.Errorf("%q lets %q through", p, part)
 			}
 		}
