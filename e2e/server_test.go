@@ -73,7 +73,13 @@ func launch(t testing.TB, dir string, command []string, flags ...string) *server
 	s.cmd.Dir = t.TempDir()
 	s.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "HEADWATER_") })
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	s.awaitReady(t)
+	return s
+}
 
+// awaitReady starts the process and waits until it listens. When the test ends it is drained, see startServer.
+func (s *server) awaitReady(t testing.TB) {
+	t.Helper()
 	ready := make(chan readyRecord, 1)
 	if err := s.start(ready); err != nil {
 		t.Fatalf("start headwater: %v", err)
@@ -88,7 +94,6 @@ func launch(t testing.TB, dir string, command []string, flags ...string) *server
 	case <-time.After(startLimit):
 		t.Fatalf("headwater serve logged no record with msg \"ready\" within %v", startLimit)
 	}
-	return s
 }
 
 // start runs the process and follows its output; the first ready record is sent to ready.

@@ -25,6 +25,7 @@ commands=(
 	"curl curl"
 	"promtool prometheus"
 	"python3 python3"
+	"systemd-analyze systemd"
 )
 elements=(
 	"videoconvert gstreamer1.0-plugins-base"

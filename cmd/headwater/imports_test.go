@@ -18,11 +18,12 @@ const module = "github.com/headwater-live/headwater"
 // output, and only cmd/headwater sees everything. A new package needs a row before it gets a file.
 var rooms = map[string][]string{
 	"cmd/headwater": {
-		"admin", "auth", "cmd/headwater/config", "edge", "events", "flv", "hls", "hooks", "ingest", "ingest/rtmp", "load",
-		"remux/...", "storage", "web", "ts",
-		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/fsnotify/fsnotify",
+		"admin", "auth", "cmd/headwater/config", "cmd/headwater/systemd", "edge", "events", "flv", "hls", "hooks", "ingest", "ingest/rtmp", "load",
+		"remux/...", "storage", "ts", "web",
+		"github.com/spf13/cobra", "github.com/spf13/cobra/doc", "github.com/spf13/pflag", "github.com/fsnotify/fsnotify",
 	},
-	"cmd/headwater/config": {"auth", "github.com/spf13/pflag", "github.com/spf13/viper", "go.yaml.in/yaml/v3"},
+	"cmd/headwater/config":  {"auth", "github.com/spf13/pflag", "github.com/spf13/viper", "go.yaml.in/yaml/v3"},
+	"cmd/headwater/systemd": {},
 
 	"ingest":      {"ingest/rtmp", "remux/...", "golang.org/x/time/rate"},
 	"ingest/rtmp": {},

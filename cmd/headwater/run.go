@@ -75,7 +75,7 @@ func report(w io.Writer, err error) {
 
 func newRoot() *cobra.Command {
 	root := group("headwater", "A live-video origin: RTMP in, HLS and HTTP-FLV out",
-		newServe(), newPublish(), newBench(), newConfig(), newJournal(), newToken(), newVersion())
+		newServe(), newPublish(), newBench(), newHealth(), newConfig(), newJournal(), newToken(), newVersion(), newMan())
 	root.SilenceErrors = true // run reports them
 	root.SilenceUsage = true
 	root.CompletionOptions = cobra.CompletionOptions{HiddenDefaultCmd: true}

@@ -8,12 +8,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/headwater-live/headwater/admin"
 	"github.com/headwater-live/headwater/cmd/headwater/config"
+	"github.com/headwater-live/headwater/cmd/headwater/systemd"
 	"github.com/headwater-live/headwater/edge"
 	"github.com/headwater-live/headwater/events"
 	"github.com/headwater-live/headwater/flv"
@@ -60,7 +62,12 @@ func wire(cfg config.Config, logger *slog.Logger) (*server, error) {
 	s.limiter = edge.NewLimiter(edge.Limits{
 		Connections: cfg.HTTP.MaxConnections, PerAddress: cfg.HTTP.MaxConnectionsPerIP, Handshakes: cfg.HTTP.MaxHandshakes,
 	})
-	if err := s.listen(); err != nil {
+	sockets, err := systemd.Inherit("rtmp", "rtmps", "http", "https", "admin")
+	if err != nil {
+		return nil, failure{err}
+	}
+	defer sockets.Close()
+	if err := s.listen(sockets); err != nil {
 		s.closeListeners()
 		return nil, failure{err}
 	}
@@ -220,14 +227,14 @@ func (s *server) openStorage() (hls.Storage, error) {
 	return dir, nil
 }
 
-// listen binds what is configured. The error names the setting.
-func (s *server) listen() error {
+// listen binds what is configured, or takes the socket that was bound before. The error names the setting.
+func (s *server) listen(sockets systemd.Sockets) error {
 	var errs []error
 	bind := func(key, addr string, to *net.Listener) {
 		if addr == "" {
 			return
 		}
-		l, err := net.Listen("tcp", addr)
+		l, err := sockets.Listen(strings.TrimSuffix(key, ".addr"), addr)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", key, err))
 			return
@@ -258,6 +265,9 @@ func (s *server) listen() error {
 	bind("http.addr", s.cfg.HTTP.Addr, &s.listeners.http)
 	bindTLS("https.addr", s.cfg.HTTPS, &s.listeners.https, "h2", "http/1.1")
 	bind("admin.addr", s.cfg.Admin.Addr, &s.listeners.admin)
+	for name := range sockets {
+		errs = append(errs, fmt.Errorf("%s.addr is off, but a socket was passed for it", name))
+	}
 	return errors.Join(errs...)
 }
 
@@ -336,6 +346,7 @@ func (s *server) run(ctx context.Context) error {
 	s.logger.Info("ready", "version", currentVersion(),
 		"rtmp", addr(s.listeners.rtmp), "rtmps", addr(s.listeners.rtmps),
 		"http", addr(s.listeners.http), "https", addr(s.listeners.https), "admin", addr(s.listeners.admin))
+	s.notify(systemd.Ready)
 	<-ctx.Done()
 	s.drain()
 	wg.Wait()
@@ -345,10 +356,18 @@ func (s *server) run(ctx context.Context) error {
 	return nil
 }
 
+// notify tells systemd the state, if it started this.
+func (s *server) notify(state string) {
+	if err := systemd.Notify(state); err != nil {
+		s.logger.Warn("systemd was not told", "state", state, "err", err)
+	}
+}
+
 // drain ends everything in the order in which data flows, so that what was taken in
 // gets out: publishers, then outputs, then those who read them.
 func (s *server) drain() {
 	s.draining.Store(true)
+	s.notify(systemd.Stopping)
 	s.logger.Info("draining", "timeout", s.cfg.Drain.Timeout)
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Drain.Timeout)
 	defer cancel()
