@@ -11,9 +11,11 @@ FUZZTIME ?= 60s
 
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)
+NFPM_VERSION := v2.44.0
+NFPM := .bin/nfpm-$(NFPM_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-deps race hostile fuzz lint bench clean
+.PHONY: help run build test test-deps race hostile fuzz lint bench dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -50,9 +52,16 @@ lint: $(GOLANGCI) ## check format, vet, linters, import rules and go.mod
 bench: ## run all benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
+dist: $(NFPM) ## build what is released into dist/: archives, Debian packages, checksums
+	@NFPM=$(CURDIR)/$(NFPM) scripts/dist.sh
+
 clean: ## remove what was built
-	rm -rf bin .bin
+	rm -rf bin .bin dist
 
 $(GOLANGCI):
 	GOBIN=$(CURDIR)/.bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	mv .bin/golangci-lint $@
+
+$(NFPM):
+	GOBIN=$(CURDIR)/.bin go install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
+	mv .bin/nfpm $@
