@@ -130,7 +130,7 @@ func (h *handler) streamEvents(w http.ResponseWriter, r *http.Request, f eventFi
 	}
 	control := http.NewResponseController(w)
 	send := func(b []byte) bool {
-		// A test's recorder has no deadline; a connection that has gone says so when it is written to.
+		// Not the server's limit for whole answers. A connection that has gone says so when it is written to.
 		_ = control.SetWriteDeadline(time.Now().Add(eventWrite))
 		if _, err := w.Write(b); err != nil {
 			return false
