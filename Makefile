@@ -15,7 +15,7 @@ NFPM_VERSION := v2.44.0
 NFPM := .bin/nfpm-$(NFPM_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-deps race hostile fuzz lint bench dist clean
+.PHONY: help run build test test-deps race fuzz lint bench plot dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,9 +36,6 @@ test-deps:
 race: ## run the tests that need no other programs, with the race detector
 	go test -race $$(go list ./... | grep -v '/e2e$$')
 
-hostile: ## attack a live server for some minutes; wants a quiet machine
-	go test -race -count=1 -tags hostile -timeout 30m -run Hostile ./e2e
-
 fuzz: ## run every fuzz target for FUZZTIME (60s) each
 	@scripts/fuzz.sh $(FUZZTIME)
 
@@ -49,8 +46,11 @@ lint: $(GOLANGCI) ## check format, vet, linters, import rules and go.mod
 	go mod tidy -diff
 	go mod verify
 
-bench: ## run all benchmarks
-	go test -run '^$$' -bench . -benchmem ./...
+bench: ## run all benchmarks; some load a server for minutes, and nginx beside it where there is one
+	go test -run '^$$' -bench . -benchmem -timeout 60m -p 1 ./...
+
+plot: build ## measure how cost grows and draw docs/growth-*.svg
+	go run ./scripts/plot-growth
 
 dist: $(NFPM) ## build what is released into dist/: archives, Debian packages, checksums
 	@NFPM=$(CURDIR)/$(NFPM) scripts/dist.sh
