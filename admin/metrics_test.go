@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/headwater-live/headwater/remux"
+	"github.com/headwater-live/headwater/remux/flvtag"
 )
 
 // scrape reads /metrics as Prometheus does.
@@ -148,6 +149,32 @@ func TestPublishersMakeNoSeriesUnlessAsked(t *testing.T) {
 		}
 		if after[`headwater_stream_live{stream="live/s0007"}`] != 1 {
 			t.Error("a live stream is not")
+		}
+	}
+}
+
+func TestMetricsHaveWhatTheDiagnosisMeasured(t *testing.T) {
+	h, hub := newFullHandler(t, func(c *Config) { c.PerStream = true })
+	pub, err := hub.Publish("live/repaired", remux.Publisher{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range []remux.Message{
+		{Type: flvtag.Audio, Payload: []byte{0xAF, 0, 0x12, 0x10}},
+		{Type: flvtag.Audio, Timestamp: 100, Payload: []byte{0xAF, 1, 0x21}},
+		{Type: flvtag.Audio, Timestamp: 90, Payload: []byte{0xAF, 1, 0x21}},
+	} {
+		if err := pub.Write(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := flat(scrape(t, h))
+	if n := got[`headwater_stream_timestamp_repairs{kind="clamped",stream="live/repaired"}`]; n != 1 {
+		t.Errorf("%v timestamps were clamped, want 1", n)
+	}
+	for _, name := range []string{"uneven_frames_ratio", "audio_drift_seconds", "last_gap_seconds", "behind_seconds"} {
+		if _, ok := got["headwater_stream_"+name+`{stream="live/repaired"}`]; !ok {
+			t.Errorf("no headwater_stream_%s", name)
 		}
 	}
 }

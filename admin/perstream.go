@@ -20,9 +20,17 @@ var (
 	streamFrameRate = metric("stream_frame_rate", "Measured video frames per second.", "stream")
 	streamGOP       = metric("stream_gop_seconds", "Length of the last GOP.", "stream")
 	streamAge       = metric("stream_playlist_age_seconds", "Age of the live stream's HLS playlist.", "stream")
+	streamUneven    = metric("stream_uneven_frames_ratio", "Share of video frames that came at uneven times, over the last seconds.", "stream")
+	streamDrift     = metric("stream_audio_drift_seconds", "By how much audio and video have drifted apart since they began.", "stream")
+	streamGap       = metric("stream_last_gap_seconds", "Length of the newest gap between packets.", "stream")
+	streamBehind    = metric("stream_behind_seconds", "How much later media comes than at its best.", "stream")
+	streamRepairs   = metric("stream_timestamp_repairs", "Timestamps that were repaired in the publication in progress.", "stream", "kind")
 	streamFindings  = metric("stream_findings_active", "Findings of severity warning about the publication in progress.", "stream")
 
-	perStream = []*prometheus.Desc{streamLive, streamViewers, streamBitrate, streamFrameRate, streamGOP, streamAge, streamFindings}
+	perStream = []*prometheus.Desc{
+		streamLive, streamViewers, streamBitrate, streamFrameRate, streamGOP, streamAge,
+		streamUneven, streamDrift, streamGap, streamBehind, streamRepairs, streamFindings,
+	}
 )
 
 func (s samples) perStream(streams []*remux.Stream, hls func(remux.StreamName) (HLSStatus, bool)) {
@@ -52,5 +60,17 @@ func (s samples) perStream(streams []*remux.Stream, hls func(remux.StreamName) (
 			s.gauge(streamFrameRate, info.Video.FrameRate, name)
 			s.gauge(streamGOP, info.Video.GOP, name)
 		}
+		s.diagnosis(info.Publication, name)
 	}
+}
+
+// diagnosis gives what was measured of a publication, as far as a number can say it.
+func (s samples) diagnosis(p *remux.PublicationInfo, name string) {
+	s.gauge(streamUneven, p.Facts.UnevenFrames, name)
+	s.gauge(streamDrift, p.Facts.AudioDrift, name)
+	s.gauge(streamGap, p.Facts.LastGap, name)
+	s.gauge(streamBehind, p.Facts.Behind, name)
+	s.gauge(streamRepairs, float64(p.Counters.Clamped), name, "clamped")
+	s.gauge(streamRepairs, float64(p.Counters.Realigned), name, "realigned")
+	s.gauge(streamRepairs, float64(p.Counters.Jumped), name, "jumped")
 }
