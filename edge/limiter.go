@@ -1,12 +1,14 @@
 package edge
 
 import (
+	"bytes"
 	"crypto/tls"
 	"net"
 	"net/http"
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Limits bound the connections of all public listeners together. 0 is no limit.
@@ -14,12 +16,14 @@ type Limits struct {
 	// Connections are those at once, PerAddress those of one address, and Handshakes those that have not sent
 	// anything of a request yet, for which the handshake of TLS has to end first.
 	Connections, PerAddress, Handshakes int
+	// HeaderTimeout is that of the server, by which its ends are told from those of the clients.
+	HeaderTimeout time.Duration
 }
 
 // Limiter accepts connections within limits. What is too much is closed at once, and counted.
 type Limiter struct {
 	limits   Limits
-	refusals struct{ connections, address, handshakes atomic.Uint64 }
+	refusals struct{ connections, address, handshakes, large, malformed, late atomic.Uint64 }
 
 	// mu guards all below.
 	mu        sync.Mutex
@@ -33,12 +37,15 @@ func NewLimiter(limits Limits) *Limiter {
 	return &Limiter{limits: limits, byAddress: make(map[netip.Addr]int)}
 }
 
-// Refusals returns how many connections were closed, by reason.
+// Refusals returns how many connections and requests were refused before a handler saw them, by reason.
 func (l *Limiter) Refusals() map[string]uint64 {
 	return map[string]uint64{
 		"http-too-many-connections":              l.refusals.connections.Load(),
 		"http-too-many-connections-from-address": l.refusals.address.Load(),
 		"http-too-many-handshakes":               l.refusals.handshakes.Load(),
+		"http-header-too-large":                  l.refusals.large.Load(),
+		"http-malformed-request":                 l.refusals.malformed.Load(),
+		"http-header-timeout":                    l.refusals.late.Load(),
 	}
 }
 
@@ -66,7 +73,7 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 
 // admit counts a connection in; it returns nil if a limit is reached.
 func (l *Limiter) admit(conn net.Conn) net.Conn {
-	c := limitedConn{limiter: l, shaking: true}
+	c := limitedConn{limiter: l, began: time.Now(), shaking: true}
 	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		c.address = tcp.AddrPort().Addr().Unmap()
 	}
@@ -104,12 +111,16 @@ func (l *Limiter) ConnState(conn net.Conn, state http.ConnState) {
 	if c, ok := conn.(interface{ handshook() }); ok {
 		c.handshook()
 	}
+	if c, ok := conn.(*limitedTCP); ok && state == http.StateHijacked {
+		c.answered.Store(true)
+	}
 }
 
 // limitedConn counts a connection out when it is closed.
 type limitedConn struct {
 	limiter *Limiter
 	address netip.Addr
+	began   time.Time
 
 	// Guarded by limiter.mu.
 	shaking, left bool
@@ -147,10 +158,34 @@ func (c *limitedConn) leave() {
 type limitedTCP struct {
 	*net.TCPConn
 	limitedConn
+	answered atomic.Bool
+}
+
+// What net/http answers by itself when a header is too large or is none. Handlers never do.
+var (
+	tooLarge  = []byte("HTTP/1.1 431 ")
+	malformed = []byte("HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request")
+)
+
+// Write implements net.Conn. It counts what net/http refuses, which tells nobody else.
+func (c *limitedTCP) Write(b []byte) (int, error) {
+	if !c.answered.Load() {
+		c.answered.Store(true)
+	}
+	switch {
+	case bytes.HasPrefix(b, tooLarge):
+		c.limiter.refusals.large.Add(1)
+	case bytes.HasPrefix(b, malformed):
+		c.limiter.refusals.malformed.Add(1)
+	}
+	return c.TCPConn.Write(b)
 }
 
 // Close implements net.Conn.
 func (c *limitedTCP) Close() error {
+	if timeout := c.limiter.limits.HeaderTimeout; timeout > 0 && !c.answered.Swap(true) && time.Since(c.began) >= timeout {
+		c.limiter.refusals.late.Add(1)
+	}
 	c.leave()
 	return c.TCPConn.Close()
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -18,7 +19,11 @@ func startLimited(t *testing.T, limits Limits, handler http.HandlerFunc) (*Limit
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := NewServer(handler, ServerConfig{HeaderTimeout: time.Minute, MaxHeader: 16 << 10, Limiter: l, Logger: slog.New(slog.DiscardHandler)})
+	timeout := time.Minute
+	if limits.HeaderTimeout > 0 {
+		timeout = limits.HeaderTimeout
+	}
+	srv := NewServer(handler, ServerConfig{HeaderTimeout: timeout, MaxHeader: 16 << 10, Limiter: l, Logger: slog.New(slog.DiscardHandler)})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -138,4 +143,46 @@ func TestATakenOverConnectionIsCountedUntilItIsClosed(t *testing.T) {
 	}
 	close(release)
 	until(t, "nobody is left", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.all == 0 && len(l.byAddress) == 0 })
+}
+
+func TestWhatIsNoRequestIsCounted(t *testing.T) {
+	const timeout = 50 * time.Millisecond
+	for reason, test := range map[string]struct {
+		sent   string
+		status int // 0: the connection is closed without an answer
+	}{
+		"http-header-too-large":  {"GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 64<<10) + "\r\n\r\n", 431},
+		"http-malformed-request": {"GET / HTTP/1.1\r\nHost: x\r\nno field\r\n\r\n", 400},
+		"http-header-timeout":    {"GET / HTTP/1.1\r\nHost:", 0},
+	} {
+		t.Run(reason, func(t *testing.T) {
+			limits := Limits{}
+			if test.status == 0 {
+				limits.HeaderTimeout = timeout
+			}
+			l, addr := startLimited(t, limits, ok)
+			well := dial(t, addr)
+			if get(t, well) != 204 {
+				t.Fatal("a request is not answered")
+			}
+			c := dial(t, addr)
+			if _, err := io.WriteString(c, test.sent); err != nil && test.status == 0 {
+				t.Fatal(err)
+			}
+			status := 0
+			if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err == nil {
+				status = resp.StatusCode
+				_ = resp.Body.Close()
+			}
+			if status != test.status {
+				t.Errorf("answered with %d, want %d", status, test.status)
+			}
+			until(t, "it is counted", func() bool { return l.Refusals()[reason] == 1 })
+			for other, n := range l.Refusals() {
+				if other != reason && n != 0 {
+					t.Errorf("%d counted as %s", n, other)
+				}
+			}
+		})
+	}
 }

@@ -61,6 +61,7 @@ func wire(cfg config.Config, logger *slog.Logger) (*server, error) {
 	s := &server{cfg: cfg, logger: logger, findings: newFindingLog(logger), events: events.NewBus(0)}
 	s.limiter = edge.NewLimiter(edge.Limits{
 		Connections: cfg.HTTP.MaxConnections, PerAddress: cfg.HTTP.MaxConnectionsPerIP, Handshakes: cfg.HTTP.MaxHandshakes,
+		HeaderTimeout: cfg.HTTP.HeaderTimeout,
 	})
 	sockets, err := systemd.Inherit("rtmp", "rtmps", "http", "https", "admin")
 	if err != nil {
