@@ -392,7 +392,7 @@ func checkUnknownContract(ctx context.Context, t *testing.T, s *server, a addres
 	next := folder + strconv.Itoa(n+1) + "-" + tag // what will be listed next
 	for _, url := range []string{
 		next, folder, folder + "journal", folder + "x.ts", folder + newest + "/", folder + newest + ".gz", folder + "0" + newest,
-		folder + "index.m3u8", strings.ToUpper(folder) + "media.m3u8", stream, strings.TrimSuffix(stream, "/"), stream + "media.m3u8",
+		folder + "index.m3u8", strings.ToUpper(folder) + "media.m3u8", stream, stream + "media.m3u8",
 		stream + "0000000000000000/media.m3u8", s.hlsURL("nobody"), s.http + "/" + app + "/nobody.m3u8",
 		s.http, s.http + "/", s.http + "/" + app, s.http + "/" + app + "/", s.http + "//" + app + "/contract.m3u8",
 		s.http + "/" + app + "/../" + app + "/contract.m3u8", s.http + "/" + app + "/%2e%2e/etc/passwd", s.http + "/metrics",

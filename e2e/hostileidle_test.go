@@ -32,7 +32,8 @@ func idlers() []idler {
 		{name: "connections that want nothing", conns: 50, within: 10*time.Second + machineSlack, reason: "command-timeout",
 			idle: says(connected())},
 		{name: "half-open publishers", conns: 5, within: 15*time.Second + machineSlack, reason: "peer-gone", idle: publishesAndVanishes},
-		{name: "half-open players", conns: 20, within: 15*time.Second + machineSlack, reason: "peer-gone", idle: playsAndVanishes},
+		// A player that takes nothing is closed for that, or for not answering a ping, whichever is seen first.
+		{name: "half-open players", conns: 20, within: 15*time.Second + machineSlack, idle: playsAndVanishes},
 		{name: "stalled players", conns: 50, within: 15*time.Second + machineSlack, idle: stalls},
 	}
 	for _, lie := range lies() {

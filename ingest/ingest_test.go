@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -222,6 +223,18 @@ func TestABadApplicationIsRefusedAtOnce(t *testing.T) {
 	if n := o.server.Refusals()["bad-app"]; n != 3 {
 		t.Errorf("%d refusals counted", n)
 	}
+}
+
+// TestStrangersWhoAreRefusedKeepNothing has more of them refused than are dealt with at once.
+func TestStrangersWhoAreRefusedKeepNothing(t *testing.T) {
+	o := start(t, func(c *Config, _ *remux.Config) { c.MaxBeforeAuth = 64 << 10 })
+	at, _, _ := strings.Cut(strings.TrimPrefix(o.url, "rtmp://"), "/")
+	for range 2*runtime.GOMAXPROCS(0) + 2 {
+		if _, err := rtmp.Dial(t.Context(), "rtmp://"+at+"/a/b/c/x", rtmp.ClientConfig{}); err == nil {
+			t.Fatal("a bad application was accepted")
+		}
+	}
+	send(t, o.publish(""), 0, 1)
 }
 
 func TestAReconnectingPublisherTakesItsStreamOver(t *testing.T) {

@@ -17,8 +17,8 @@ import (
 const restTime = 40 * time.Millisecond
 
 // pacedConn is a connection that rests before it is read again when the last read has emptied
-// it and resting says so. As long as what may be read is limited, its peer is a stranger: what it
-// sent is dealt with when it is its turn.
+// it and resting says so. Until it publishes or plays, its peer is a stranger: what it sent is dealt with when
+// it is its turn.
 type pacedConn struct {
 	net.Conn
 	resting func() bool
@@ -31,9 +31,11 @@ type pacedConn struct {
 	// budget is how many more bytes are read, below 0 as many as come; over: somebody wanted more.
 	budget atomic.Int64
 	over   atomic.Bool
-	// turns are those of all strangers; this one has its turn.
-	turns turns
-	turn  atomic.Bool
+	// turns are those of all strangers, nil for who is none; turn: this one has its turn. Only
+	// the session takes it, anybody may end it.
+	turns   turns
+	turn    atomic.Bool
+	trusted atomic.Bool
 }
 
 // turns bounds how many strangers are dealt with at once. A read gives each so much to do that
@@ -43,11 +45,16 @@ type turns chan struct{}
 
 func newTurns() turns { return make(turns, max(1, runtime.GOMAXPROCS(0)/2)) }
 
-// takeTurn waits for the turn, endTurn ends it: before anything else is waited for. A stranger's
-// connection is read and written by its session's goroutine alone.
+// takeTurn waits for the turn, endTurn ends it: before anything else is waited for. Who closes the
+// connection ends it as well, so none is taken from then on: what is still read is not dealt with.
 func (c *pacedConn) takeTurn() {
-	if !c.turn.Swap(true) {
-		c.turns <- struct{}{}
+	if c.turns == nil || c.trusted.Load() || c.closed.Load() || c.turn.Load() {
+		return
+	}
+	c.turns <- struct{}{}
+	c.turn.Store(true)
+	if c.closed.Load() {
+		c.endTurn()
 	}
 }
 
@@ -58,7 +65,16 @@ func (c *pacedConn) endTurn() {
 }
 
 // hurry lets reads rest no more: somebody else than the session reads from now on, to close the connection.
-func (c *pacedConn) hurry() { c.closed.Store(true) }
+func (c *pacedConn) hurry() {
+	c.closed.Store(true)
+	c.endTurn()
+}
+
+// trust makes the peer a stranger no more.
+func (c *pacedConn) trust() {
+	c.trusted.Store(true)
+	c.endTurn()
+}
 
 // limit bounds what is read from now on; 0 is no bound.
 func (c *pacedConn) limit(n int) {
@@ -66,7 +82,6 @@ func (c *pacedConn) limit(n int) {
 		n = -1
 	}
 	c.budget.Store(int64(n))
-	c.endTurn()
 }
 
 // exhausted reports whether the connection was broken off for sending more than it may.
@@ -89,6 +104,8 @@ func (c *pacedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if left > 0 {
 		c.budget.CompareAndSwap(left, left-int64(n))
+	}
+	if n > 0 {
 		c.takeTurn()
 	}
 	c.emptied.Store(n < len(p))
@@ -103,7 +120,7 @@ func (c *pacedConn) Write(p []byte) (int, error) {
 
 // Close implements net.Conn.
 func (c *pacedConn) Close() error {
-	c.closed.Store(true)
+	c.hurry()
 	return c.Conn.Close()
 }
 
@@ -118,7 +135,7 @@ func (c *pacedConn) WriteStep(b []byte, wait bool) (n int, err error) {
 // CloseWrite ends our direction, where the connection can do that. There is no rest after it:
 // who closes reads what still comes, on any goroutine, and resting is for the session's.
 func (c *pacedConn) CloseWrite() error {
-	c.closed.Store(true)
+	c.hurry()
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}

@@ -22,7 +22,9 @@ func TestStrangersAreDealtWithInTurn(t *testing.T) {
 	for name, end := range map[string]func(*pacedConn){
 		"who reads on":          func(c *pacedConn) { _, _ = c.Read(make([]byte, 1)) },
 		"who writes":            func(c *pacedConn) { _ = c.Conn.Close(); _, _ = c.Write([]byte("x")) },
-		"who is no stranger":    func(c *pacedConn) { c.limit(0) },
+		"who is no stranger":    func(c *pacedConn) { c.trust() },
+		"who is closed":         func(c *pacedConn) { _ = c.Close() },
+		"who is closing":        func(c *pacedConn) { _ = c.CloseWrite(); _, _ = c.Read(make([]byte, 1)) },
 		"whose session decides": func(c *pacedConn) { c.endTurn() },
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -61,7 +63,7 @@ func TestWhoMayPublishNeedsNoTurn(t *testing.T) {
 	all := make(turns, 1)
 	all <- struct{}{} // somebody has it
 	c := stranger(t, all, "a")
-	c.limit(0)
+	c.trust()
 	if n, err := c.Read(make([]byte, 1)); n != 1 || err != nil {
 		t.Errorf("%d bytes, %v", n, err)
 	}

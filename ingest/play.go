@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/headwater-live/headwater/ingest/rtmp"
@@ -37,6 +38,7 @@ func (se *session) play(r *rtmp.PlayRequest) error {
 		return err
 	}
 	se.wire.limit(0)
+	se.wire.trust() // what is sent to it is waited for by the session as well, which must not keep a turn
 	se.entry.playing.Store(true)
 	ctx, cancel := context.WithCancel(se.server.ctx)
 	p := &player{cancel: cancel, leave: adm.leave}
@@ -69,6 +71,8 @@ func (se *session) send(ctx context.Context, p *player, id uint32, name remux.St
 		if ctx.Err() == nil {
 			s.refusals.count("play-not-found")
 			_ = se.conn.SendStatus(id, rtmp.CodePlayStreamNotFound, "no such stream, or it has not begun")
+		} else if !s.stopping() {
+			return // the player has not waited
 		}
 		_ = se.conn.Close() // so that reading ends too
 		return
@@ -100,6 +104,14 @@ func (se *session) send(ctx context.Context, p *player, id uint32, name remux.St
 
 // played ends a playback that got to the stream's end, or else its connection.
 func (se *session) played(id uint32, name remux.StreamName, err error) {
+	switch {
+	case errors.Is(err, bytelog.ErrStalled):
+		se.server.refusals.count("player-stalled")
+	case errors.Is(err, bytelog.ErrTooSlow):
+		se.server.refusals.count("player-too-slow")
+	case errors.Is(err, bytelog.ErrStopped) && se.conn.Whole() && !se.server.stopping():
+		return // the player wants no more of this stream, and may want another
+	}
 	if err != nil {
 		se.log.Debug("player left", "stream", string(name), "error", err)
 		_ = se.conn.Close() // so that reading ends too

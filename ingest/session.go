@@ -80,6 +80,9 @@ func (se *session) unwatched() bool {
 
 // report says and counts why a session ended.
 func (se *session) report(err error) {
+	if errors.Is(err, remux.ErrFenced) {
+		return // who ended the publication has said and counted it
+	}
 	switch reason := rtmp.Reason(err); reason {
 	case "", rtmp.ReasonEOF, rtmp.ReasonClosed, rtmp.ReasonCanceled, rtmp.ReasonRefused:
 	case rtmp.ReasonReset, rtmp.ReasonTruncated:
@@ -204,9 +207,10 @@ func (se *session) publish(r *rtmp.PublishRequest) error {
 	case err != nil:
 		return se.refuse(r, "rejected", rtmp.CodePublishRejected, err.Error())
 	}
-	se.begin(r.StreamID, pub, name, adm, decision.MaxBitrate)
 	se.wire.limit(0)
+	se.wire.trust()
 	se.conn.Authorised()
+	se.begin(r.StreamID, pub, name, adm, decision.MaxBitrate)
 	if err := se.conn.AcceptPublish(r); err != nil {
 		return err
 	}
@@ -262,14 +266,14 @@ func (se *session) media(m *rtmp.Media) error {
 	if p == nil {
 		return nil
 	}
+	if p.bitrate.exceeded(len(m.Payload), time.Now()) {
+		p.end(EndTooMuch)
+	}
 	if m.Type == rtmp.TypeData {
 		if properties := metadata(m.Payload); properties != nil {
 			p.SetMetadata(properties)
 		}
 		return nil
-	}
-	if p.bitrate.exceeded(len(m.Payload), time.Now()) {
-		p.end(EndTooMuch)
 	}
 	return p.Write(remux.Message{Type: flvtag.Type(m.Type), Timestamp: m.Timestamp, Payload: m.Payload})
 }

@@ -49,7 +49,10 @@ func (p *Publication) writeAudio(m Message) {
 func (p *Publication) audioConfig(payload []byte, b body) {
 	a := &p.audio
 	if a.config != nil && bytes.Equal(payload, a.config.Payload) {
-		a.next = nil
+		if a.next != nil { // it was announced and taken back
+			a.next, a.codec = nil, a.config.Codec
+			a.aac, _ = aac.ParseConfig(a.config.Body()) // it was parsed before; of others there is none
+		}
 		return
 	}
 	next := b.packetOf(AudioConfig, 0, bytes.Clone(payload))
@@ -89,6 +92,7 @@ func (p *Publication) passAudio(pkt *Packet) {
 	if !a.open {
 		a.codec, a.open = pkt.Codec, true
 	}
+	a.giveUp(p) // of another codec: after this frame they would be late
 	p.emit(pkt)
 }
 

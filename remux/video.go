@@ -128,6 +128,7 @@ func (p *Publication) videoFrame(m Message, b body) {
 // passVideo emits a frame, with the configuration that takes effect at it.
 func (p *Publication) passVideo(pkt *Packet) {
 	v := &p.video
+	v.giveUp(p) // those that wait are of another codec: after this frame they would be late
 	if pkt.Keyframe {
 		p.counters.Keyframes++
 		v.frames.addKeyframe(pkt.DTS)

@@ -190,6 +190,9 @@ func (c *ServerConn) WriteChunks(b []byte) error { return c.writeChunks(b) }
 // by one goroutine at a time.
 func (c *ServerConn) WriteSome(b []byte, wait bool) (n int, err error) { return c.writeSome(b, wait) }
 
+// Whole reports whether WriteSome has ended all that it began, so that something else can follow.
+func (c *ServerConn) Whole() bool { return c.whole() }
+
 // CanStep reports whether WriteSome can do without waiting: the connection must be a Stepper.
 func (c *ServerConn) CanStep() bool { return c.steps != nil }
 

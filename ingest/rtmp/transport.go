@@ -244,6 +244,13 @@ func (t *transport) writeSome(b []byte, wait bool) (n int, err error) {
 	return n, err
 }
 
+// whole reports whether writeSome has ended what it began.
+func (t *transport) whole() bool {
+	t.writeMu.Lock()
+	defer t.writeMu.Unlock()
+	return !t.halfway
+}
+
 // step writes what the connection takes.
 func (t *transport) step(b []byte, wait bool) (n int, err error) {
 	if !t.writeUntil.IsZero() {
