@@ -97,7 +97,9 @@ func (c *Callback) Decide(ctx context.Context, r Request) Decision {
 	case c.asking <- struct{}{}:
 		defer func() { <-c.asking }()
 	default:
-		return c.failed(r, errBusy)
+		// Never allowed: who wants it to be could bring it about by asking often enough.
+		c.log(errBusy)
+		return unreachable(r)
 	}
 	for range callbackAttempts {
 		var a answer
@@ -140,6 +142,7 @@ func (c *Callback) ask(ctx context.Context, body []byte) (answer, error) {
 	// Read to the end, so that the connection can be used again; closing one with more to come ends it.
 	content, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
+	case refuses(resp.StatusCode): // whatever the body is
 	case err != nil:
 		return answer{}, withoutURL(err)
 	case len(content) > maxAnswer:
@@ -154,6 +157,10 @@ func (c *Callback) failed(r Request, err error) Decision {
 	if c.config.AllowOnFailure {
 		return Decision{Allowed: true, Code: CallbackFailed, Credential: addressAndQuery(r)}
 	}
+	return unreachable(r)
+}
+
+func unreachable(r Request) Decision {
 	return refuse(CallbackFailed, "who may "+string(r.Action)+" could not be found out: the authorisation backend does not answer; "+
 		"try again in a moment, and tell the operator of the server")
 }

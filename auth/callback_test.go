@@ -213,6 +213,33 @@ func TestADeadBackendDeniesUnlessItMayAllow(t *testing.T) {
 	}
 }
 
+// TestANoIsNeverAFailure: what is allowed when the backend fails is not allowed when it says no.
+func TestANoIsNeverAFailure(t *testing.T) {
+	for name, test := range map[string]struct {
+		status int
+		body   string
+	}{
+		"a number out of range":   {200, `{"allow":false,"expires":-1}`},
+		"a field of another type": {200, `{"allow":false,"cache":"30"}`},
+		"403 with such a number":  {403, `{"cache":-1}`},
+		"403 that says yes":       {403, `{"allow":true}`},
+		"403 with a long page":    {403, strings.Repeat("<p>no</p>", maxAnswer)},
+	} {
+		b := newBackend(t, says(test.status, test.body))
+		c := callback(b.URL, func(c *CallbackConfig) { c.AllowOnFailure = true })
+		t.Run(name, func(t *testing.T) { expect(t, c, asking(Play, "live/test", ""), CallbackRefused) })
+	}
+}
+
+func TestMoreQuestionsThanMayWaitAreRefused(t *testing.T) {
+	b := newBackend(t, says(http.StatusOK, `{"allow":true}`))
+	c := callback(b.URL, func(c *CallbackConfig) { c.AllowOnFailure = true })
+	for range maxAsking {
+		c.asking <- struct{}{}
+	}
+	expect(t, c, asking(Play, "live/test", ""), CallbackFailed)
+}
+
 func TestConnectionsToTheBackendAreReused(t *testing.T) {
 	b := newBackend(t, says(http.StatusOK, `{"allow":true}`))
 	c := callback(b.URL)

@@ -27,17 +27,24 @@ type answer struct {
 	Cache       float64 `json:"cache"`
 }
 
+// refuses reports whether a status is a no.
+func refuses(status int) bool {
+	return status >= 400 && status < 500 && status != http.StatusRequestTimeout && status != http.StatusTooManyRequests
+}
+
 // readAnswer reads an answer: 2xx with JSON, or without a body, which is a yes. Any other 4xx than 408 and 429 is a no.
 func readAnswer(status int, body []byte) (answer, error) {
 	var a answer
 	yes, no := true, false
 	switch {
-	case status == http.StatusRequestTimeout || status == http.StatusTooManyRequests || status >= 500:
-		return a, fmt.Errorf("status %d", status)
+	case refuses(status):
+		var why struct {
+			Reason string `json:"reason"`
+		}
+		_ = json.Unmarshal(body, &why) // a reason is welcome, nothing else counts
+		return answer{Allow: &no, Reason: why.Reason}, nil
 	case status >= 400:
-		_ = json.Unmarshal(body, &a) // a reason is welcome, nothing else counts
-		a.Allow = &no
-		return a, nil
+		return a, fmt.Errorf("status %d", status)
 	case status >= 300 || status < 200:
 		return a, finalError{fmt.Sprintf("status %d: redirects are not followed", status)}
 	case len(strings.TrimSpace(string(body))) == 0:
@@ -45,6 +52,13 @@ func readAnswer(status int, body []byte) (answer, error) {
 		return a, nil
 	}
 	if err := json.Unmarshal(body, &a); err != nil {
+		// A no stays one, however wrong the rest is: a failure may be allowed, a no never.
+		var verdict struct {
+			Allow *bool `json:"allow"`
+		}
+		if json.Unmarshal(body, &verdict) == nil && verdict.Allow != nil && !*verdict.Allow {
+			return answer{Allow: &no}, nil
+		}
 		return a, finalError{"the answer is not the JSON that is documented"}
 	}
 	if a.Allow == nil {
@@ -64,6 +78,16 @@ const (
 
 // decision judges an answer. What makes no sense is not guessed at: it is a failure.
 func (a *answer) decision(r Request, config CallbackConfig) (Decision, error) {
+	if !*a.Allow {
+		d := refuse(CallbackRefused, "the operator's authorisation refused it")
+		if reason := cleanReason(a.Reason, r); reason != "" {
+			d.Reason = reason
+		}
+		if a.Cache > 0 { // anything else is no time to keep it
+			d.CacheFor = min(seconds(a.Cache), maxCallbackCache)
+		}
+		return d, nil
+	}
 	for name, v := range map[string]float64{
 		"max_bitrate": a.MaxBitrate, "max_duration": a.MaxDuration, "expires": a.Expires, "cache": a.Cache,
 	} {
@@ -72,14 +96,6 @@ func (a *answer) decision(r Request, config CallbackConfig) (Decision, error) {
 		}
 	}
 	cache := min(seconds(a.Cache), maxCallbackCache)
-	if !*a.Allow {
-		d := refuse(CallbackRefused, "the operator's authorisation refused it")
-		if reason := cleanReason(a.Reason, r); reason != "" {
-			d.Reason = reason
-		}
-		d.CacheFor = cache
-		return d, nil
-	}
 	switch {
 	case a.Stream != "" && a.Stream != r.Stream && r.Action != Publish:
 		return Decision{}, finalError{`the answer names another stream for somebody who wants to watch`}

@@ -3,7 +3,9 @@ package auth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -163,7 +165,7 @@ func (p *JWT) judge(r Request, token string, c *jwtClaims) Decision {
 	}
 	d.Credential = "jwt stream " + r.Stream
 	if c.Subject != "" {
-		d.Credential = "jwt subject " + c.Issuer + "\n" + c.Subject
+		d.Credential = fmt.Sprintf("jwt subject %q %q", c.Issuer, c.Subject)
 	}
 	return d
 }
@@ -171,10 +173,11 @@ func (p *JWT) judge(r Request, token string, c *jwtClaims) Decision {
 // maxTokenID bounds the token IDs that are shown and revoked.
 const maxTokenID = 128
 
-// tokenID returns a token's own ID where it is usable, else a hash.
+// tokenID returns a token's own ID where it is usable, else a hash of what is signed: whoever has an ECDSA
+// signature can make another one for the same, which must not be another ID.
 func tokenID(id, token string) string {
 	if !ValidTokenID(id) {
-		return hashID(token)
+		return hashID(token[:max(0, strings.LastIndexByte(token, '.'))])
 	}
 	return id
 }

@@ -11,6 +11,7 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"maps"
+	"math/big"
 	"strings"
 	"sync"
 	"testing"
@@ -265,4 +266,25 @@ func FuzzJWT(f *testing.F) {
 			t.Errorf("%q may publish", token)
 		}
 	})
+}
+
+// TestAnotherSignatureIsNotAnotherToken makes a second valid signature of the same token, as anybody can
+// with ECDSA: (r, -s) verifies as (r, s) does. What was revoked stays revoked.
+func TestAnotherSignatureIsNotAnotherToken(t *testing.T) {
+	s := signers()[algES256]
+	token := s.sign(t, jwt.MapClaims{"stream": "live/test", "action": "play", "exp": float64(4_000_000_000)}, nil)
+	dot := strings.LastIndexByte(token, '.')
+	signature, err := base64.RawURLEncoding.DecodeString(token[dot+1:])
+	if err != nil || len(signature) != 64 {
+		t.Fatalf("a signature of %d bytes, %v", len(signature), err)
+	}
+	flipped := new(big.Int).Sub(elliptic.P256().Params().N, new(big.Int).SetBytes(signature[32:]))
+	flipped.FillBytes(signature[32:])
+	other := token[:dot+1] + base64.RawURLEncoding.EncodeToString(signature)
+	if _, err := jwt.Parse(other, func(*jwt.Token) (any, error) { return s.public, nil }); err != nil {
+		t.Fatalf("the other signature is not valid: %v", err)
+	}
+	if a, b := tokenID("", token), tokenID("", other); a != b {
+		t.Errorf("IDs %s and %s", a, b)
+	}
 }

@@ -266,10 +266,29 @@ func (s *server) listen(sockets systemd.Sockets) error {
 	bind("http.addr", s.cfg.HTTP.Addr, &s.listeners.http)
 	bindTLS("https.addr", s.cfg.HTTPS, &s.listeners.https, "h2", "http/1.1")
 	bind("admin.addr", s.cfg.Admin.Addr, &s.listeners.admin)
+	if err := s.adminIsPrivate(); err != nil {
+		errs = append(errs, err)
+	}
 	for name := range sockets {
 		errs = append(errs, fmt.Errorf("%s.addr is off, but a socket was passed for it", name))
 	}
 	return errors.Join(errs...)
+}
+
+// adminIsPrivate refuses to serve the private listener to others without a token. The setting was checked before;
+// a socket that was passed may lie elsewhere.
+func (s *server) adminIsPrivate() error {
+	if s.listeners.admin == nil {
+		return nil
+	}
+	at, ok := s.listeners.admin.Addr().(*net.TCPAddr)
+	if !ok || at.IP.IsLoopback() {
+		return nil
+	}
+	if token, err := s.cfg.Admin.ReadToken(); err != nil || token != "" {
+		return err
+	}
+	return fmt.Errorf("admin.token is required because the private listener is bound to %s, which is not a loopback address", at)
 }
 
 func (s *server) closeListeners() {
