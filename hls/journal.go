@@ -28,13 +28,13 @@ type journal struct {
 const roomyJournal = 64 << 10
 
 // add writes a segment down. oldest is the sequence number of the oldest segment that
-// may still be fetched: what is before may go. On an error nothing was written, and a
-// later record, or repair, writes it again.
-func (j *journal) add(ctx context.Context, e entry, oldest uint64) error {
+// may still be fetched: what is before may go. peak is the largest bit rate so far. On an
+// error nothing was written, and a later record, or repair, writes it again.
+func (j *journal) add(ctx context.Context, e entry, oldest, peak uint64) error {
 	previous := j.last
 	j.entries = append(j.entries, e)
 	if j.file == nil || j.size > roomyJournal && j.entries[len(j.entries)/2].Sequence < oldest {
-		j.drop(oldest)
+		j.drop(oldest, peak)
 		return j.rewrite(ctx)
 	}
 	return j.append(&record{Previous: previous, Segment: &e})
@@ -74,7 +74,7 @@ func lineDigest(line []byte) digest { return sha256.Sum256(line[:len(line)-1]) }
 
 // drop forgets the entries before a sequence number, but for what the opening must
 // say of them.
-func (j *journal) drop(oldest uint64) {
+func (j *journal) drop(oldest, peak uint64) {
 	n := 0
 	for n < len(j.entries)-1 && j.entries[n].Sequence < oldest {
 		e := &j.entries[n]
@@ -82,6 +82,7 @@ func (j *journal) drop(oldest uint64) {
 		j.opening.Dependent = j.opening.Dependent || !e.Independent
 		j.opening.Bits += uint64(e.Size) * 8
 		j.opening.Length += e.Duration
+		j.opening.Peak = max(j.opening.Peak, peak)
 		n++
 	}
 	j.entries = append(j.entries[:0], j.entries[n:]...)

@@ -155,6 +155,10 @@ func TestTheJournalDoesNotGrowWithoutBound(t *testing.T) {
 	onStage(t, Config{}, func(s *stage) {
 		e := &encoder{frame: 500, key: every(4), size: 8, sets: sets320}
 		for from := int64(0); from < 3_600_000; from += 600_000 {
+			e.size = 8
+			if from == 0 {
+				e.size = 2_000 // the peak, which the journal must keep when its segments have gone
+			}
 			s.publish(e, from, from+600_000)
 			s.leave()
 			for name, content := range contents(t, s.store) {
@@ -164,10 +168,14 @@ func TestTheJournalDoesNotGrowWithoutBound(t *testing.T) {
 			}
 		}
 		want := string(s.lastMedia().Body)
+		index := s.get("/live/test/index.m3u8").Body.String()
 		s.crash()
 		s.restart()
 		if got := string(s.lastMedia().Body); got != want {
 			t.Errorf("was\n%s\nis\n%s", want, got)
+		}
+		if got := s.get("/live/test/index.m3u8").Body.String(); got != index {
+			t.Errorf("was\n%s\nis\n%s", index, got)
 		}
 		if v, err := Verify(s.store); err != nil || v.Channels != 1 || v.Segments < 10 {
 			t.Errorf("%+v, %v", v, err)
@@ -262,14 +270,14 @@ func TestARecordThatCouldNotBeWrittenIsWrittenLater(t *testing.T) {
 		return entry{Sequence: sequence, URI: segmentURI(sequence, "0123abcd"), Duration: 1, Target: 2, Size: 188}
 	}
 	ctx := context.Background()
-	if err := errors.Join(j.add(ctx, at(0), 0), j.add(ctx, at(1), 0)); err != nil {
+	if err := errors.Join(j.add(ctx, at(0), 0, 0), j.add(ctx, at(1), 0, 0)); err != nil {
 		t.Fatal(err)
 	}
 	j.file = brokenAppender{j.file}
-	if err := j.add(ctx, at(2), 0); err == nil {
+	if err := j.add(ctx, at(2), 0, 0); err == nil {
 		t.Fatal("no error")
 	}
-	if err := errors.Join(j.add(ctx, at(3), 0), j.end(ctx, ending{})); err != nil {
+	if err := errors.Join(j.add(ctx, at(3), 0, 0), j.end(ctx, ending{})); err != nil {
 		t.Fatal(err)
 	}
 	text, err := readBlob(&faultyStore{Memory: store}, j.name, maxJournal)

@@ -26,6 +26,7 @@ type segment struct {
 	breaks   uint64    // its Discontinuity Sequence Number
 	head     uint64    // the media sequence number of the first playlist that lists it
 	oldest   uint64    // of the oldest segment that could be fetched then
+	peak     uint64    // the largest bit rate until then, see bandwidth
 	listed   time.Time // wall clock
 
 	// data are the bytes while they are in memory, size their number.

@@ -50,6 +50,7 @@ func (w *window) add(s *segment, size int, now time.Time) (left []*segment) {
 	w.listed = append(w.listed, s)
 	w.dependent = w.dependent || !s.independent
 	w.bandwidth.add(s, w.target)
+	s.peak = w.bandwidth.peak
 	total := w.length()
 	n := 0
 	for len(w.listed)-n > size {

@@ -202,7 +202,7 @@ func (w *writer) record(ctx context.Context, queue []*segment, oldest uint64) er
 			s.sum, s.hashed = s.data.sum(), true
 		}
 		s.recorded = true
-		err = w.journal.add(ctx, s.entry(), oldest)
+		err = w.journal.add(ctx, s.entry(), oldest, s.peak)
 		if err != nil {
 			w.server.metrics.StorageErrors.Add(1)
 		}
