@@ -18,6 +18,24 @@ type faultyStore struct {
 	stuck   chan struct{} // Put waits until it is closed
 	slow    time.Duration // Put takes as long
 	puts    []string
+	keeping error // Remove answers with it
+}
+
+// keep has what should go stay, unless err is nil.
+func (f *faultyStore) keep(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.keeping = err
+}
+
+func (f *faultyStore) Remove(name string) error {
+	f.mu.Lock()
+	err := f.keeping
+	f.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return f.Memory.Remove(name)
 }
 
 func (f *faultyStore) set(failing error, slow time.Duration) {

@@ -66,8 +66,9 @@ func (s *Server) enforceQuota() {
 		if s.used.Load() <= s.config.Quota || r.from.After(now) || !r.segment.stored.Load() {
 			return false
 		}
-		r.segment.evicted.Store(true)
-		s.used.Add(-r.segment.size)
+		if r.segment.evicted.CompareAndSwap(false, true) { // else it is being removed, and counted there
+			s.used.Add(-r.segment.size)
+		}
 		r.channel.signal()
 		return true
 	})

@@ -47,6 +47,8 @@ type segment struct {
 
 	sum    digest
 	hashed bool // sum is known
+	// unremoved: it should have gone, but the storage did not let it.
+	unremoved bool
 	// recorded: the journal has it.
 	recorded bool
 	// tried is closed when it was tried for the first time to store it.

@@ -169,6 +169,43 @@ func TestAStuckDiskDoesNotKeepTheServerFromStopping(t *testing.T) {
 	})
 }
 
+func TestWhatCouldNotBeRemovedIsCountedAndRemovedLater(t *testing.T) {
+	onStage(t, Config{}, func(s *stage) {
+		e := at25(25)
+		stored := func() (n int, size int64) {
+			for name, content := range contents(t, s.store.Memory) {
+				if path.Base(name) != journalName {
+					n++
+					size += int64(len(content))
+				}
+			}
+			return n, size
+		}
+		s.publish(e, 0, 60_000)
+		before, _ := stored()
+		s.store.keep(syscall.EROFS)
+		s.send(e.frames(60_000, 120_000))
+		n, size := stored()
+		if n < before+20 {
+			t.Fatalf("%d segments are stored, were %d: they could be removed", n, before)
+		}
+		if h := s.server.Health(); h.Used != size {
+			t.Errorf("%d bytes are stored, %d are said to be", size, h.Used)
+		}
+		s.store.keep(nil)
+		s.send(e.frames(120_000, 125_000))
+		n, size = stored()
+		if n > before+2 {
+			t.Errorf("%d segments are stored, were %d", n, before)
+		}
+		if h := s.server.Health(); h.Used != size {
+			t.Errorf("%d bytes are stored, %d are said to be", size, h.Used)
+		}
+		s.leave()
+		s.accounts(s.report())
+	})
+}
+
 func TestTheQuotaTakesTheOldestRemovedSegmentsAndNoListedOne(t *testing.T) {
 	const quota = 700_000 // a window has about 310 kB
 	onStage(t, Config{Quota: quota, Retain: Retention{Age: time.Hour}}, func(s *stage) {

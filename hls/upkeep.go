@@ -55,8 +55,9 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// removeAll removes the segments that may go.
-func (w *writer) removeAll() {
+// removeAll removes the segments that may go. It reports whether some are still there:
+// they stay in the queue.
+func (w *writer) removeAll() (failed bool) {
 	w.mu.Lock()
 	removals := w.removals
 	w.removals = nil
@@ -70,12 +71,27 @@ func (w *writer) removeAll() {
 		}
 		err := w.server.config.Storage.Remove(w.folder + "/" + s.uri)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			w.log.Warn("segment not removed", "segment", s.uri, "error", err)
+			w.keepRemoval(s, err)
+			failed = true
+			continue
 		}
-		if !s.evicted.Load() { // else it was counted when it was chosen
+		if s.evicted.CompareAndSwap(false, true) { // else it was counted when it was chosen
 			w.server.used.Add(-s.size)
 		}
 	}
+	return failed
+}
+
+// keepRemoval has the removal of a segment tried again.
+func (w *writer) keepRemoval(s *segment, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !s.unremoved {
+		s.unremoved = true
+		w.log.Warn("segment not removed, to be tried again", "segment", s.uri, "error", err)
+		w.server.metrics.StorageErrors.Add(1)
+	}
+	w.removals = append(w.removals, s)
 }
 
 // unqueue takes a segment out of the queue.

@@ -134,7 +134,7 @@ func (w *writer) run(ctx context.Context) {
 func (w *writer) work(ctx context.Context) (failed bool) {
 	w.begin()
 	defer w.pause()
-	w.removeAll()
+	failed = w.removeAll()
 	w.mu.Lock()
 	queue := append([]*segment(nil), w.queue...)
 	oldest, ended, endTried := w.oldest, w.ended, w.endTried
@@ -152,7 +152,7 @@ func (w *writer) work(ctx context.Context) (failed bool) {
 	if ended != nil && !isClosed(endTried) {
 		close(endTried)
 	}
-	return err != nil
+	return failed || err != nil
 }
 
 // begin notes that the goroutine asks the storage for something, pause that it does
