@@ -105,7 +105,7 @@ func (se *session) send(ctx context.Context, p *player, id uint32, name remux.St
 // played ends a playback that got to the stream's end, or else its connection.
 func (se *session) played(id uint32, name remux.StreamName, err error) {
 	switch {
-	case errors.Is(err, bytelog.ErrStalled):
+	case bytelog.IsStalled(err):
 		se.server.refusals.count("player-stalled")
 	case errors.Is(err, bytelog.ErrTooSlow):
 		se.server.refusals.count("player-too-slow")

@@ -151,7 +151,7 @@ func (v *Viewer) chase() {
 	switch {
 	case errors.Is(err, ErrTooSlow):
 		v.Metrics.Behind.Add(1)
-	case errors.Is(err, ErrStalled) || isTimeout(err):
+	case IsStalled(err):
 		v.Metrics.Stalled.Add(1)
 	}
 	v.at = Position{}
@@ -252,7 +252,9 @@ func (v *Viewer) jump() (bool, error) {
 	return true, nil
 }
 
-func isTimeout(err error) bool {
+// IsStalled reports whether a viewer ended because its peer took nothing: as this package has seen, or
+// the system, to which it is a connection that has timed out.
+func IsStalled(err error) bool {
 	var timeout interface{ Timeout() bool }
-	return errors.As(err, &timeout) && timeout.Timeout()
+	return errors.Is(err, ErrStalled) || errors.As(err, &timeout) && timeout.Timeout()
 }
