@@ -1,17 +1,11 @@
 package main
 
 import (
-	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
-	"strings"
-	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/headwater-live/headwater/admin"
 	"github.com/headwater-live/headwater/cmd/headwater/config"
@@ -52,9 +46,6 @@ type server struct {
 	events       *events.Bus
 	hooks        *hooks.Dispatcher // nil if there are none
 }
-
-// listeners are the bound sockets; nil is off.
-type listeners struct{ rtmp, rtmps, http, https, admin net.Listener }
 
 // wire puts the rooms together and binds every listener.
 func wire(cfg config.Config, logger *slog.Logger) (*server, error) {
@@ -228,85 +219,6 @@ func (s *server) openStorage() (hls.Storage, error) {
 	return dir, nil
 }
 
-// listen binds what is configured, or takes the socket that was bound before. The error names the setting.
-func (s *server) listen(sockets systemd.Sockets) error {
-	var errs []error
-	bind := func(key, addr string, to *net.Listener) {
-		if addr == "" {
-			return
-		}
-		l, err := sockets.Listen(strings.TrimSuffix(key, ".addr"), addr)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", key, err))
-			return
-		}
-		if key == "http.addr" || key == "https.addr" {
-			l = s.limiter.Listener(l)
-		}
-		*to = l
-	}
-	bindTLS := func(key string, c config.TLSListener, to *net.Listener, protocols ...string) {
-		if !c.Enabled() {
-			return
-		}
-		cert, err := loadCertificate(key, c)
-		if err != nil {
-			errs = append(errs, err)
-			return
-		}
-		s.certificates = append(s.certificates, cert)
-		var plain net.Listener
-		bind(key, c.Addr, &plain)
-		if plain != nil {
-			*to = tls.NewListener(plain, cert.config(protocols...))
-		}
-	}
-	bind("rtmp.addr", s.cfg.RTMP.Addr, &s.listeners.rtmp)
-	bindTLS("rtmps.addr", s.cfg.RTMPS, &s.listeners.rtmps)
-	bind("http.addr", s.cfg.HTTP.Addr, &s.listeners.http)
-	bindTLS("https.addr", s.cfg.HTTPS, &s.listeners.https, "h2", "http/1.1")
-	bind("admin.addr", s.cfg.Admin.Addr, &s.listeners.admin)
-	if err := s.adminIsPrivate(); err != nil {
-		errs = append(errs, err)
-	}
-	for name := range sockets {
-		errs = append(errs, fmt.Errorf("%s.addr is off, but a socket was passed for it", name))
-	}
-	return errors.Join(errs...)
-}
-
-// adminIsPrivate refuses to serve the private listener to others without a token. The setting was checked before;
-// a socket that was passed may lie elsewhere.
-func (s *server) adminIsPrivate() error {
-	if s.listeners.admin == nil {
-		return nil
-	}
-	at, ok := s.listeners.admin.Addr().(*net.TCPAddr)
-	if !ok || at.IP.IsLoopback() {
-		return nil
-	}
-	if token, err := s.cfg.Admin.ReadToken(); err != nil || token != "" {
-		return err
-	}
-	return fmt.Errorf("admin.token is required because the private listener is bound to %s, which is not a loopback address", at)
-}
-
-func (s *server) closeListeners() {
-	for _, l := range []net.Listener{s.listeners.rtmp, s.listeners.rtmps, s.listeners.http, s.listeners.https, s.listeners.admin} {
-		if l != nil {
-			_ = l.Close()
-		}
-	}
-}
-
-// addr is where a listener is bound, "" if it is off.
-func addr(l net.Listener) string {
-	if l == nil {
-		return ""
-	}
-	return l.Addr().String()
-}
-
 // welcomeInfo says where the server listens.
 func (s *server) welcomeInfo() welcomeInfo {
 	return welcomeInfo{
@@ -321,106 +233,4 @@ func (s *server) welcomeInfo() welcomeInfo {
 		hls:          s.cfg.HLS.Enabled,
 		flv:          s.cfg.FLV.Enabled,
 	}
-}
-
-func (s *server) ready() (bool, string) {
-	if s.draining.Load() {
-		return false, "the server is stopping"
-	}
-	if s.hls != nil {
-		if h := s.hls.Health(); !h.OK {
-			return true, "HLS is served from memory, the storage fails: " + h.Reason
-		}
-	}
-	return true, ""
-}
-
-// run runs everything until ctx ends or a listener fails, and returns after all of it
-// has ended.
-func (s *server) run(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer s.findings.start()()
-	defer s.startViewerWatch()()
-	s.events.Emit(events.Event{Type: events.ServerStarted, Data: events.Server{Version: currentVersion()}})
-	var wg sync.WaitGroup
-	start := func(name string, l net.Listener, serve func(net.Listener) error) {
-		if l == nil {
-			return
-		}
-		wg.Go(func() {
-			if err := serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
-				cancel(fmt.Errorf("%s listener: %w", name, err))
-			}
-		})
-	}
-	wg.Go(s.access.run)
-	for _, c := range s.certificates {
-		wg.Go(func() { c.watch.run(s.access.ctx, s.logger, func() { c.reload(s.logger) }) })
-	}
-	start("rtmp", s.listeners.rtmp, s.ingest.Serve)
-	start("rtmps", s.listeners.rtmps, s.ingest.Serve)
-	start("http", s.listeners.http, s.public.Serve)
-	start("https", s.listeners.https, s.public.Serve)
-	start("admin", s.listeners.admin, s.private.Serve)
-	s.logger.Info("ready", "version", currentVersion(),
-		"rtmp", addr(s.listeners.rtmp), "rtmps", addr(s.listeners.rtmps),
-		"http", addr(s.listeners.http), "https", addr(s.listeners.https), "admin", addr(s.listeners.admin))
-	s.notify(systemd.Ready)
-	<-ctx.Done()
-	s.drain()
-	wg.Wait()
-	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
-		return cause
-	}
-	return nil
-}
-
-// notify tells systemd the state, if it started this.
-func (s *server) notify(state string) {
-	if err := systemd.Notify(state); err != nil {
-		s.logger.Warn("systemd was not told", "state", state, "err", err)
-	}
-}
-
-// drain ends everything in the order in which data flows, so that what was taken in
-// gets out: publishers, then outputs, then those who read them.
-func (s *server) drain() {
-	s.draining.Store(true)
-	s.notify(systemd.Stopping)
-	s.logger.Info("draining", "timeout", s.cfg.Drain.Timeout)
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Drain.Timeout)
-	defer cancel()
-	began := time.Now()
-	if s.hls != nil {
-		s.hls.Stop()
-	}
-	s.access.cancel()
-	s.ingest.Drain()
-	s.hub.Close()
-	s.ingest.Close(ctx)
-	if s.flv != nil {
-		s.flv.Close(ctx)
-	}
-	if s.ts != nil {
-		s.ts.Close(ctx)
-	}
-	if s.hls != nil {
-		s.hls.Close(ctx)
-	}
-	s.events.Close()
-	if s.hooks != nil {
-		s.hooks.Close(ctx)
-	}
-	for _, h := range []*http.Server{s.public, s.private} {
-		if err := h.Shutdown(ctx); err != nil {
-			_ = h.Close()
-		}
-	}
-	if s.store != nil {
-		if err := s.store.Close(); err != nil {
-			s.logger.Warn("storage not closed", "error", err)
-		}
-	}
-	s.logger.Info("drained", "after", time.Since(began))
 }
