@@ -1,18 +1,22 @@
 #!/usr/bin/env bash
 # Builds what is released into dist/: a static binary for each system in an archive with manual pages and
 # shell completions, Debian packages, and SHA256SUMS. The same commit makes the same bytes on any machine
-# with the same Go: no path, date or user of the machine gets in.
+# with the same Go: no path, date, user or file mode of the machine gets in.
+#
+# NFPM names the program that makes Debian packages. TARGETS are the systems, OS/ARCH with spaces between
+# them. VERSION and SOURCE_DATE_EPOCH, in seconds, are those of the commit unless they are given, as they must
+# be where there is no repository.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-targets=(linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64)
+read -ra targets <<<"${TARGETS:-linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64}"
 nfpm=${NFPM:?NFPM names the program that makes Debian packages}
 
 # The newest tag and the distance from it; a commit before the first tag is a version below all others.
-version=$(git describe --tags --dirty 2>/dev/null || echo "v0.0.0-$(git rev-list --count HEAD)-g$(git rev-parse --short HEAD)")
-SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
-export SOURCE_DATE_EPOCH
+version=${VERSION:-$(git describe --tags --dirty --abbrev=12 2>/dev/null || echo "v0.0.0-$(git rev-list --count HEAD)-g$(git rev-parse --short=12 HEAD)")}
+export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 export CGO_ENABLED=0 GOFLAGS=-trimpath TZ=UTC LC_ALL=C
+umask 022
 
 rm -rf dist
 mkdir -p dist
@@ -32,6 +36,9 @@ mkdir -p "$shared/completions"
 "$work/native" completion zsh >"$shared/completions/_headwater"
 "$work/native" completion fish >"$shared/completions/headwater.fish"
 gzip -n -9 "$shared"/man/*.1
+# The modes in a working copy are whatever its owner's umask made of them.
+cp -r docs LICENSE packaging "$shared/"
+chmod -R u=rwX,go=rX "$shared"
 
 for target in "${targets[@]}"; do
 	os=${target%/*} arch=${target#*/}
