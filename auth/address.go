@@ -10,6 +10,9 @@ type Loopback struct{}
 
 // Decide implements Policy.
 func (Loopback) Decide(_ context.Context, r Request) Decision {
+	if r.Reserved {
+		return reserved()
+	}
 	from := r.Remote.Addr().Unmap()
 	if from.IsLoopback() {
 		return Decision{Allowed: true, Credential: addressAndQuery(r)}
@@ -28,6 +31,9 @@ type Open struct{}
 func (Open) Decide(_ context.Context, r Request) Decision {
 	if r.Action != Publish {
 		return Decision{Allowed: true} // nobody asks a viewer who it is
+	}
+	if r.Reserved {
+		return reserved()
 	}
 	return Decision{Allowed: true, Credential: addressAndQuery(r)}
 }

@@ -36,7 +36,8 @@ const (
 // Request is what somebody asks for.
 type Request struct {
 	Action Action
-	// Stream is "APP/NAME", checked by the caller. When publishing the name may be a secret (see Keys).
+	// Stream is "APP/NAME", checked by the caller. What a Gate is asked to publish may have a secret name (see Names);
+	// a policy sees the public one.
 	Stream string
 	// Query is the raw query of the stream's URL, where tokens and keys travel. It is secret.
 	Query string
@@ -44,6 +45,11 @@ type Request struct {
 	Remote netip.AddrPort
 	// Protocol is "rtmp", "hls", "flv" and so on, for people and callbacks.
 	Protocol string
+
+	// Secret is the name that was asked for, "APP/NAME", if it is a secret one that stands for Stream; Reserved says that
+	// such a name stands for Stream. The Gate sets both, see Names.
+	Secret   string
+	Reserved bool
 }
 
 // Code says in one stable word why a request was refused. Codes are counted and appear in metrics.
@@ -59,6 +65,7 @@ const (
 	Revoked             Code = "revoked"
 	CallbackRefused     Code = "callback-refused"
 	CallbackFailed      Code = "callback-failed"
+	CallbackBusy        Code = "callback-busy"
 	KeysMissing         Code = "token-keys-missing"
 	TooManyPublishers   Code = "too-many-publishers"
 	TooManyViewers      Code = "too-many-viewers"

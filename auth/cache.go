@@ -16,7 +16,8 @@ const (
 // decisionCache keeps the decisions that took time to make.
 type decisionCache struct {
 	now  func() time.Time
-	size atomic.Int64 // so that nobody who keeps nothing takes the lock
+	size atomic.Int64  // so that nobody who keeps nothing takes the lock
+	era  atomic.Uint64 // how often all were dropped
 
 	mu      sync.RWMutex
 	entries map[cacheKey]cached
@@ -51,7 +52,8 @@ func (c *decisionCache) get(r Request) (Decision, bool) {
 	return e.decision, true
 }
 
-func (c *decisionCache) put(r Request, d Decision) {
+// put keeps a decision that was begun in an era, unless that is over.
+func (c *decisionCache) put(r Request, d Decision, era uint64) {
 	if len(r.Query) > maxCachedQuery {
 		return
 	}
@@ -62,6 +64,9 @@ func (c *decisionCache) put(r Request, d Decision) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.era.Load() != era {
+		return
+	}
 	if c.entries == nil {
 		c.entries = make(map[cacheKey]cached)
 	}
@@ -87,6 +92,7 @@ func (c *decisionCache) makeRoom(now time.Time) {
 func (c *decisionCache) clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.era.Add(1)
 	clear(c.entries)
 	c.size.Store(0)
 }

@@ -18,10 +18,10 @@ const (
 	callbackTimeout = 2 * time.Second
 	// callbackAttempts is how often a backend that fails is asked.
 	callbackAttempts = 2
-	// callbackConnections bounds the connections to the backend, maxAsking those who wait for one of its answers:
-	// each is a connection of ours that holds memory meanwhile.
-	callbackConnections = 32
-	maxAsking           = 1024
+	// callbackQuestions bounds the questions that the backend has at once, maxAsking those who wait for their turn or
+	// an answer: each is a connection of ours that holds memory meanwhile.
+	callbackQuestions = 32
+	maxAsking         = 1024
 	// maxAnswer bounds an answer, in bytes; one with all fields has less than 1 KiB.
 	maxAnswer = 16 << 10
 	// maxCallbackCache bounds for how long an answer is kept, whatever the backend says: a permission that it takes
@@ -32,10 +32,14 @@ const (
 // Callback asks a backend: it sends the request as JSON with POST, and the answer decides. A backend that fails (no
 // answer in time, a status of 408, 429 or 5xx, a redirect, an answer that is no answer) is asked once more; if it
 // fails again, nobody is allowed unless the configuration says so.
+//
+// The backend has a bounded number of questions at once. Who waits for a turn waits in a queue of ours, which anybody
+// can make long. That is no failure of the backend: it never allows.
 type Callback struct {
 	config CallbackConfig
 	client *http.Client
 	asking chan struct{} // a slot for each that waits
+	turns  chan struct{} // a slot for each question that the backend has
 
 	// logged is when a failure was logged last, guarded by mu.
 	mu     sync.Mutex
@@ -46,7 +50,7 @@ type Callback struct {
 type CallbackConfig struct {
 	// URL comes from the configuration alone. It may be secret.
 	URL string
-	// Timeout is for one attempt (2 s).
+	// Timeout is for one attempt (2 s), and for waiting before the first.
 	Timeout time.Duration
 	// AllowOnFailure allows what a backend that fails was asked about.
 	AllowOnFailure bool
@@ -70,8 +74,10 @@ func NewCallback(config CallbackConfig) *Callback {
 	}
 	return &Callback{
 		config: config,
-		client: boundedClient(config.Timeout, callbackConnections),
+		// Twice as many connections, so that one that is being given up keeps no question waiting.
+		client: boundedClient(config.Timeout, callbackQuestions, 2*callbackQuestions),
 		asking: make(chan struct{}, maxAsking),
+		turns:  make(chan struct{}, callbackQuestions),
 	}
 }
 
@@ -93,14 +99,13 @@ func (c *Callback) Decide(ctx context.Context, r Request) Decision {
 	if err != nil { // a struct of strings: it cannot
 		return c.failed(r, err)
 	}
-	select {
-	case c.asking <- struct{}{}:
-		defer func() { <-c.asking }()
-	default:
+	done, ok := c.turn(ctx)
+	if !ok {
 		// Never allowed: who wants it to be could bring it about by asking often enough.
-		c.log(errBusy)
-		return unreachable(r)
+		c.log(errBusy, false)
+		return busy(r)
 	}
+	defer done()
 	for range callbackAttempts {
 		var a answer
 		a, err = c.ask(ctx, body)
@@ -111,12 +116,34 @@ func (c *Callback) Decide(ctx context.Context, r Request) Decision {
 			}
 			err = bad
 		}
+		if ctx.Err() != nil {
+			return busy(r) // it is we who gave up
+		}
 		var final finalError
-		if ctx.Err() != nil || errors.As(err, &final) {
+		if errors.As(err, &final) {
 			break
 		}
 	}
 	return c.failed(r, err)
+}
+
+// turn waits for a turn to ask, which ends with done; there is none if too many wait, or for too long.
+func (c *Callback) turn(ctx context.Context) (done func(), ok bool) {
+	select {
+	case c.asking <- struct{}{}:
+	default:
+		return nil, false
+	}
+	timer := time.NewTimer(c.config.Timeout)
+	defer timer.Stop()
+	select {
+	case c.turns <- struct{}{}:
+		return func() { <-c.turns; <-c.asking }, true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	<-c.asking
+	return nil, false
 }
 
 // finalError is a failure that asking again would not mend.
@@ -153,22 +180,23 @@ func (c *Callback) ask(ctx context.Context, body []byte) (answer, error) {
 
 // failed decides where the backend did not.
 func (c *Callback) failed(r Request, err error) Decision {
-	c.log(err)
-	if c.config.AllowOnFailure {
+	allowed := c.config.AllowOnFailure && !r.Reserved
+	c.log(err, allowed)
+	if allowed {
 		return Decision{Allowed: true, Code: CallbackFailed, Credential: addressAndQuery(r)}
 	}
-	return unreachable(r)
-}
-
-func unreachable(r Request) Decision {
 	return refuse(CallbackFailed, "who may "+string(r.Action)+" could not be found out: the authorisation backend does not answer; "+
 		"try again in a moment, and tell the operator of the server")
+}
+
+func busy(r Request) Decision {
+	return refuse(CallbackBusy, "who may "+string(r.Action)+" could not be found out: too many ask at the moment; try again in a moment")
 }
 
 // logEvery is how often failures are logged at most; all of them are counted.
 const logEvery = 5 * time.Second
 
-func (c *Callback) log(err error) {
+func (c *Callback) log(err error, allowed bool) {
 	c.mu.Lock()
 	now := c.config.Now()
 	silent := now.Sub(c.logged) < logEvery
@@ -177,7 +205,7 @@ func (c *Callback) log(err error) {
 	}
 	c.mu.Unlock()
 	if !silent {
-		c.config.Logger.Warn("authorisation callback failed", "error", err, "allowed", c.config.AllowOnFailure)
+		c.config.Logger.Warn("authorisation callback failed", "error", err, "allowed", allowed)
 	}
 }
 

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -237,7 +238,40 @@ func TestMoreQuestionsThanMayWaitAreRefused(t *testing.T) {
 	for range maxAsking {
 		c.asking <- struct{}{}
 	}
-	expect(t, c, asking(Play, "live/test", ""), CallbackFailed)
+	expect(t, c, asking(Play, "live/test", ""), CallbackBusy)
+}
+
+// TestWaitingInOurQueueIsNoFailureOfTheBackend: who makes the queue long is not let in by that, though a backend that
+// fails would let in everybody.
+func TestWaitingInOurQueueIsNoFailureOfTheBackend(t *testing.T) {
+	release := make(chan struct{})
+	b := newBackend(t, func(w http.ResponseWriter, _ *http.Request) {
+		<-release
+		says(http.StatusOK, `{"allow":false}`)(w, nil)
+	})
+	c := callback(b.URL, func(c *CallbackConfig) { c.AllowOnFailure = true })
+	var asked sync.WaitGroup
+	for range callbackQuestions {
+		asked.Go(func() { expect(t, c, asking(Play, "live/test", ""), CallbackRefused) })
+	}
+	for b.asked.Load() < callbackQuestions {
+		time.Sleep(time.Millisecond)
+	}
+	inQueue := callback(b.URL, func(c *CallbackConfig) { c.AllowOnFailure, c.Timeout = true, 50*time.Millisecond })
+	inQueue.turns, inQueue.asking = c.turns, c.asking // the same queue, with less patience
+	for range 3 {
+		expect(t, inQueue, asking(Play, "live/test", "token=wrong"), CallbackBusy)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if d := c.Decide(gone, asking(Play, "live/test", "")); d.Allowed {
+		t.Error("who gives up is let in")
+	}
+	close(release)
+	asked.Wait()
+	if n := b.asked.Load(); n != callbackQuestions {
+		t.Errorf("the backend had %d questions, want %d", n, callbackQuestions)
+	}
 }
 
 func TestConnectionsToTheBackendAreReused(t *testing.T) {
@@ -250,11 +284,11 @@ func TestConnectionsToTheBackendAreReused(t *testing.T) {
 		t.Errorf("%d connections for 20 questions", n)
 	}
 	var wg sync.WaitGroup
-	for range 4 * callbackConnections {
+	for range 4 * callbackQuestions {
 		wg.Go(func() { expect(t, c, asking(Publish, "live/test", ""), "") })
 	}
 	wg.Wait()
-	if n := b.conns.Load(); n > callbackConnections+1 {
+	if n := b.conns.Load(); n > 2*callbackQuestions {
 		t.Errorf("%d connections at once", n)
 	}
 }
@@ -294,7 +328,7 @@ func TestErrorsDoNotShowTheURL(t *testing.T) {
 
 func TestNoProxyOfTheEnvironmentIsAsked(t *testing.T) {
 	t.Setenv("HTTP_PROXY", "http://192.0.2.1:1")
-	transport := boundedClient(time.Second, 1).Transport.(*http.Transport)
+	transport := boundedClient(time.Second, 1, 1).Transport.(*http.Transport)
 	if transport.Proxy != nil {
 		t.Error("a proxy of the environment sees the tokens")
 	}

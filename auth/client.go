@@ -15,8 +15,8 @@ import (
 const maxAnswerHeader = 16 << 10
 
 // boundedClient returns a client for a URL from the configuration: it follows no redirect, uses no proxy that the
-// environment names, unpacks nothing, and keeps its connections.
-func boundedClient(timeout time.Duration, connections int) *http.Client {
+// environment names, and unpacks nothing. It keeps so many connections, and has no more than most.
+func boundedClient(timeout time.Duration, keeps, most int) *http.Client {
 	dialer := net.Dialer{Timeout: timeout, KeepAlive: 30 * time.Second}
 	return &http.Client{
 		Transport: &http.Transport{
@@ -24,8 +24,8 @@ func boundedClient(timeout time.Duration, connections int) *http.Client {
 			TLSHandshakeTimeout:    timeout,
 			DisableCompression:     true,
 			ForceAttemptHTTP2:      true,
-			MaxIdleConnsPerHost:    connections,
-			MaxConnsPerHost:        connections,
+			MaxIdleConnsPerHost:    keeps,
+			MaxConnsPerHost:        most,
 			IdleConnTimeout:        time.Minute,
 			MaxResponseHeaderBytes: maxAnswerHeader,
 		},

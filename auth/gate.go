@@ -20,7 +20,9 @@ type Limits struct {
 // GateConfig configures a Gate.
 type GateConfig struct {
 	Publish, Play Policy
-	Limits        Limits
+	// Names are the secret names of publishers; nil is none.
+	Names  Names
+	Limits Limits
 	// KeepAtExpiry lets publishers and viewers stay whose permission expires; it then counts when they come only.
 	KeepAtExpiry bool
 	Logger       *slog.Logger
@@ -72,7 +74,15 @@ var errPolicy = errors.New("there is no policy for the action")
 // Decide says whether a request is allowed. The answer of a policy that takes its time may come late, at the latest
 // when ctx ends.
 func (g *Gate) Decide(ctx context.Context, r Request) Decision {
-	d := g.decide(ctx, r)
+	asked := r
+	r = resolve(g.config.Names, asked)
+	d := g.decide(ctx, asked, r)
+	if d.Allowed && r.Secret != "" && d.Stream == "" {
+		d.Stream = r.Stream
+	}
+	if d.Allowed && g.config.Names != nil && g.config.Names.Public(d.Stream) != "" {
+		return refuse(NotAllowed, "the authorisation backend gave this stream a name that is secret: tell the operator of the server")
+	}
 	if d.Code == CallbackFailed && d.Allowed {
 		g.failed.Add(1)
 	}
@@ -82,7 +92,8 @@ func (g *Gate) Decide(ctx context.Context, r Request) Decision {
 	return d
 }
 
-func (g *Gate) decide(ctx context.Context, r Request) Decision {
+// decide asks the policies about a request, unless the answer to what was asked is kept.
+func (g *Gate) decide(ctx context.Context, asked, r Request) Decision {
 	if len(r.Query) > maxQuery {
 		return refuse(BadToken, "what stands behind the question mark of the URL is too long")
 	}
@@ -97,12 +108,13 @@ func (g *Gate) decide(ctx context.Context, r Request) Decision {
 	if policy == nil {
 		return refuse(NotAllowed, errPolicy.Error())
 	}
-	if d, ok := g.cache.get(r); ok {
+	if d, ok := g.cache.get(asked); ok {
 		return d
 	}
+	era := g.cache.era.Load()
 	d := policy.Decide(ctx, r)
 	if d.CacheFor > 0 {
-		g.cache.put(r, d)
+		g.cache.put(asked, d, era)
 	}
 	return d
 }

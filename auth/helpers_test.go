@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"net/netip"
 	"strings"
 	"testing"
@@ -53,3 +54,8 @@ func (c *clock) now() time.Time { return c.t }
 
 // at returns a clock at a number of seconds since 1970.
 func at(unix int64) *clock { return &clock{time.Unix(unix, 0)} }
+
+// policyOf makes a policy of what a request is answered with.
+func policyOf(answer func(Request) Decision) Policy {
+	return PolicyFunc(func(_ context.Context, r Request) Decision { return answer(r) })
+}

@@ -51,7 +51,7 @@ type JWKS struct {
 func NewJWKS(url string, refresh time.Duration, logger *slog.Logger) *JWKS {
 	return &JWKS{
 		url: url, refresh: refresh, logger: logger,
-		client: boundedClient(jwksTimeout, 1),
+		client: boundedClient(jwksTimeout, 1, 1),
 		wake:   make(chan struct{}, 1),
 		done:   make(chan struct{}),
 	}

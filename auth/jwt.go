@@ -29,7 +29,7 @@ const (
 // JWT allows what a JSON Web Token says (RFC 7519):
 //
 //	action   "publish" or "play", or a list of both
-//	stream   a Pattern, or a list of them
+//	stream   a Pattern, or a list of them; a reserved stream (see Names) needs its very name
 //	exp      when it ends; required, like the two above
 //	nbf      when it begins
 //	sub      who it is: the same one may take a stream over
@@ -158,6 +158,8 @@ func (p *JWT) judge(r Request, token string, c *jwtClaims) Decision {
 		return refuse(BadToken, "the token is for publishing, not for watching")
 	case !slices.ContainsFunc(c.Stream, func(s string) bool { return Pattern(s).Match(r.Stream) }):
 		return refuse(BadToken, "the token is for another stream: check the name")
+	case r.Reserved && !slices.Contains(c.Stream, r.Stream):
+		return reserved()
 	}
 	d := Decision{Allowed: true, Expires: c.ExpiresAt.Time, TokenID: tokenID(c.ID, token), CacheFor: jwtCache}
 	if d.CacheFor = min(jwtCache, d.Expires.Sub(p.config.Now())); d.CacheFor < 0 {

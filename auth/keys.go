@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -19,13 +21,15 @@ const minKey = 8
 //	STREAM name:KEY    publish to APP/KEY, and be seen as STREAM: the stream key of OBS is the key alone
 //
 // STREAM is "APP/NAME"; in the first kind it may be a Pattern. KEY is the key itself or "sha256:" and the 64
-// hexadecimal digits of its hash. Several lines may name the same stream.
+// hexadecimal digits of its hash. Several lines may name the same stream. One with a key of the second kind is
+// reserved (see Names): keys for patterns do not open it.
 //
 // Only hashes are kept.
 type Keys struct {
 	streams  map[string][]keyHash
 	patterns []patternKey
 	names    map[nameKey]string // public streams
+	reserved map[string]bool    // the values of names
 }
 
 type keyHash = [sha256.Size]byte
@@ -44,11 +48,16 @@ type nameKey struct {
 // ParseKeys reads a list of keys, as ReadSecretFile and SecretLines give it. Errors name the line's number among
 // these, never its content.
 func ParseKeys(lines []string) (*Keys, error) {
-	k := &Keys{streams: map[string][]keyHash{}, names: map[nameKey]string{}}
+	k := &Keys{streams: map[string][]keyHash{}, names: map[nameKey]string{}, reserved: map[string]bool{}}
 	var errs []error
 	for i, line := range lines {
 		if err := k.add(line); err != nil {
 			errs = append(errs, fmt.Errorf("key %d: %w", i+1, err))
+		}
+	}
+	for stream := range k.streams {
+		if k.Public(stream) != "" {
+			errs = append(errs, errNameTaken)
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -63,6 +72,7 @@ var (
 	errKeyHash   = errors.New(`"sha256:" must be followed by 64 hexadecimal digits`)
 	errNameKey   = errors.New("a key that is published under its name must be a name itself, and its stream no pattern")
 	errSameName  = errors.New("the same name stands for two streams")
+	errNameTaken = errors.New("a stream has the same name as a key that is published under its name")
 	prefixHash   = "sha256:"
 	prefixAsName = "name:"
 )
@@ -97,8 +107,24 @@ func (k *Keys) add(line string) error {
 		return errSameName
 	}
 	k.names[name] = stream
+	k.reserved[stream] = true
 	return nil
 }
+
+// Public implements Names.
+func (k *Keys) Public(name string) string {
+	if len(k.names) == 0 {
+		return ""
+	}
+	app, key, _ := strings.Cut(name, "/")
+	return k.names[nameKey{app, sha256.Sum256([]byte(key))}]
+}
+
+// Reserved implements Names.
+func (k *Keys) Reserved(stream string) bool { return k.reserved[stream] }
+
+// ReservedStreams returns the streams for which secret names stand, sorted.
+func (k *Keys) ReservedStreams() []string { return slices.Sorted(maps.Keys(k.reserved)) }
 
 func parseKey(key string) (keyHash, error) {
 	if digits, ok := strings.CutPrefix(key, prefixHash); ok {
@@ -119,12 +145,10 @@ func (k *Keys) Decide(_ context.Context, r Request) Decision {
 	if r.Action != Publish {
 		return refuse(NoToken, needToken(r.Action))
 	}
-	app, name, _ := strings.Cut(r.Stream, "/")
-	if len(k.names) > 0 {
+	if r.Secret != "" && k.Public(r.Secret) == r.Stream {
+		_, name, _ := strings.Cut(r.Secret, "/")
 		hash := sha256.Sum256([]byte(name))
-		if public, ok := k.names[nameKey{app, hash}]; ok {
-			return Decision{Allowed: true, Stream: public, Credential: "key " + string(hash[:])}
-		}
+		return Decision{Allowed: true, Stream: r.Stream, Credential: "key " + string(hash[:])}
 	}
 	key := Parameter(r.Query, keyParameter)
 	if key == "" {
@@ -147,7 +171,7 @@ func (k *Keys) has(stream string, hash keyHash) bool {
 		found |= subtle.ConstantTimeCompare(h[:], hash[:])
 	}
 	for _, p := range k.patterns {
-		if p.pattern.Match(stream) {
+		if p.pattern.Match(stream) && !k.reserved[stream] {
 			found |= subtle.ConstantTimeCompare(p.hash[:], hash[:])
 		}
 	}

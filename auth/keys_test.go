@@ -63,7 +63,7 @@ func TestANameThatIsAKeyIsNotThePublicOne(t *testing.T) {
 	for asked, public := range map[string]string{
 		"live/sk_8d2f9c11": "live/alice", "live/sk_77aa01ff": "live/bob", "other/sk_8d2f9c11": "other/carol",
 	} {
-		if d := expect(t, k, asking(Publish, asked, ""), ""); d.Stream != public {
+		if d := expect(t, NewGate(GateConfig{Publish: k, Names: k}), asking(Publish, asked, ""), ""); d.Stream != public {
 			t.Errorf("%s is published as %q, want %q", asked, d.Stream, public)
 		}
 	}

@@ -63,8 +63,12 @@ func newAccess(cfg config.Config, logger *slog.Logger) (*access, error) {
 			Logger: logger,
 		})
 	}
+	var names auth.Names
+	if keys := a.swaps[config.PolicyKeys]; keys != nil {
+		names = keys
+	}
 	a.Gate = auth.NewGate(auth.GateConfig{
-		Publish: a.rules(cfg.Auth.Publish), Play: a.rules(cfg.Auth.Watch),
+		Publish: a.rules(cfg.Auth.Publish), Play: a.rules(cfg.Auth.Watch), Names: names,
 		Limits: auth.Limits{
 			Publishers: cfg.Stream.MaxPublishers, Viewers: cfg.Stream.MaxViewers, ViewersPerStream: cfg.Stream.MaxViewersPerStream,
 		},
@@ -77,11 +81,11 @@ func newAccess(cfg config.Config, logger *slog.Logger) (*access, error) {
 func (a *access) read(p config.Policy) (auth.Policy, error) {
 	switch p {
 	case config.PolicyKeys:
-		lines, err := a.cfg.Auth.PublishKeys()
+		keys, err := a.cfg.Auth.Keys()
 		if err != nil {
 			return nil, fmt.Errorf("read publish keys: %w", err)
 		}
-		return auth.ParseKeys(lines)
+		return keys, nil
 	case config.PolicySigned:
 		secrets, err := a.cfg.Auth.Secrets()
 		if err != nil {
@@ -235,7 +239,7 @@ func (a *access) refused(d auth.Decision) edge.Verdict {
 	a.Count(d.Code)
 	status := http.StatusForbidden
 	switch d.Code {
-	case auth.TooManyViewers, auth.TooManyViewersOfOne, auth.CallbackFailed, auth.KeysMissing:
+	case auth.TooManyViewers, auth.TooManyViewersOfOne, auth.CallbackFailed, auth.CallbackBusy, auth.KeysMissing:
 		status = http.StatusServiceUnavailable
 	}
 	return edge.Verdict{Status: status, Reason: d.Reason}

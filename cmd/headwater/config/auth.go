@@ -29,6 +29,25 @@ func (a Auth) PublishKeys() ([]string, error) {
 	return lines, nil
 }
 
+// Keys reads the publish keys, and checks them against the rules.
+func (a Auth) Keys() (*auth.Keys, error) {
+	lines, err := a.PublishKeys()
+	if err != nil {
+		return nil, err
+	}
+	keys, err := auth.ParseKeys(lines)
+	if err != nil {
+		return nil, err
+	}
+	for _, stream := range keys.ReservedStreams() {
+		if !a.Publish.Ask(stream, PolicyKeys) {
+			return nil, fmt.Errorf("%s has a name: key, but auth.publish has no keys for %[1]s: "+
+				"who publishes under that key would be refused, or be seen under it", stream)
+		}
+	}
+	return keys, nil
+}
+
 // Secrets reads the secrets that sign URLs. The first one signs.
 func (a Auth) Secrets() ([]string, error) { return secrets(a.Secret, a.SecretFile) }
 
@@ -109,7 +128,7 @@ func (c Config) checkAuth(add adder) {
 	}
 	keys, err := a.PublishKeys()
 	if err == nil {
-		_, err = auth.ParseKeys(keys)
+		_, err = a.Keys()
 	}
 	if err != nil {
 		add("auth.keys_file", "auth.key", "%w", err)

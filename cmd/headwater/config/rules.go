@@ -39,6 +39,16 @@ func (r Rules) Uses(p Policy) bool {
 	return slices.ContainsFunc(r, func(rule Rule) bool { return slices.Contains(rule.Policies, p) })
 }
 
+// Ask says whether a policy is asked about a stream, "APP/NAME".
+func (r Rules) Ask(stream string, p Policy) bool {
+	for _, rule := range r {
+		if auth.Pattern(rule.Pattern).Match(stream) {
+			return slices.Contains(rule.Policies, p)
+		}
+	}
+	return false
+}
+
 // Only says whether there is nothing but this policy, for all streams.
 func (r Rules) Only(p Policy) bool {
 	return len(r) == 1 && r[0].Pattern == "*" && slices.Equal(r[0].Policies, []Policy{p})
