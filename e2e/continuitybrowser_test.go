@@ -16,8 +16,8 @@ var smallKeepFixture = fixture{name: "keep-small", seconds: 30, size: "480x270",
 var bigKeepFixture = fixture{name: "keep-big", seconds: 30, size: "320x180", rate: "25", profile: "main", gop: time.Second, audioRate: 44100, channels: 2}
 
 // recovery is how soon a player has to play on, counted from when there is something to play
-// again. It takes some seconds; the rest is for a machine that is busy decoding.
-const recovery = 30 * time.Second
+// again. It takes one or two seconds.
+const recovery = 10 * time.Second
 
 // TestABrowserPlaysOnThroughEverything lets hls.js play a stream whose publisher leaves for 5 s,
 // whose server is killed, and whose picture changes its size. The page is never loaded again.

@@ -54,7 +54,7 @@ func (s *stage) crash() {
 		s.sink.Close()
 		s.sink = nil
 	}
-	s.store.set(nil, 0)
+	s.store.heal()
 	s.stop()
 	s.server = nil
 	s.store = storeOf(s.t, blobs)

@@ -19,6 +19,18 @@ type faultyStore struct {
 	slow    time.Duration // Put takes as long
 	puts    []string
 	keeping error // Remove answers with it
+	stalled bool  // Remove waits like Put
+}
+
+// heal ends all faults.
+func (f *faultyStore) heal() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failing, f.onlyPut, f.slow, f.keeping, f.stalled = nil, false, 0, nil, false
+	if f.stuck != nil {
+		close(f.stuck)
+		f.stuck = nil
+	}
 }
 
 // keep has what should go stay, unless err is nil.
@@ -30,8 +42,11 @@ func (f *faultyStore) keep(err error) {
 
 func (f *faultyStore) Remove(name string) error {
 	f.mu.Lock()
-	err := f.keeping
+	err, stalled, stuck := f.keeping, f.stalled, f.stuck
 	f.mu.Unlock()
+	if stalled && stuck != nil {
+		<-stuck
+	}
 	if err != nil {
 		return err
 	}
@@ -52,8 +67,10 @@ func (f *faultyStore) block() (unblock func()) {
 	return func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		close(c)
-		f.stuck = nil
+		if f.stuck == c {
+			close(c)
+			f.stuck = nil
+		}
 	}
 }
 
@@ -92,7 +109,11 @@ type faultyAppender struct {
 }
 
 func (a *faultyAppender) Write(b []byte) (int, error) {
-	if err := a.store.wait(); err != nil && !a.store.onlyPut {
+	err := a.store.wait()
+	a.store.mu.Lock()
+	onlyPut := a.store.onlyPut
+	a.store.mu.Unlock()
+	if err != nil && !onlyPut {
 		return 0, err
 	}
 	return a.Appender.Write(b)

@@ -3,6 +3,7 @@ package hls
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 )
 
@@ -13,15 +14,23 @@ import (
 type journal struct {
 	storage Storage
 	name    string
+	witness witness
 
 	file    Appender
-	size    int64 // bytes in the file
+	opened  uint64 // the removals before it was
+	size    int64  // bytes in the file
 	opening opening
 	base    digest // previous of the first entry
 	entries []entry
 	last    digest // of the newest line
 	ended   *ending
 }
+
+// errBehind: more is listed than the journal would say. It waits for those records.
+var errBehind = errors.New("the journal waits for the segments that are listed already")
+
+// errTakenBack: the journal was removed while it was written.
+var errTakenBack = errors.New("the journal was removed, since it came too late")
 
 // roomyJournal is the size from which a journal is made anew without what has gone:
 // it holds some hundred segments then, and far fewer are kept.
@@ -33,17 +42,43 @@ const roomyJournal = 64 << 10
 func (j *journal) add(ctx context.Context, e entry, oldest, peak uint64) error {
 	previous := j.last
 	j.entries = append(j.entries, e)
-	if j.file == nil || j.size > roomyJournal && j.entries[len(j.entries)/2].Sequence < oldest {
+	if !j.isOpen() || j.size > roomyJournal && j.entries[len(j.entries)/2].Sequence < oldest {
 		j.drop(oldest, peak)
 		return j.rewrite(ctx)
 	}
 	return j.append(&record{Previous: previous, Segment: &e})
 }
 
+// postpone takes note of a segment that is not written down yet. It is for a journal that
+// is not there.
+func (j *journal) postpone(e entry, oldest, peak uint64) {
+	j.entries = append(j.entries, e)
+	j.drop(oldest, peak)
+}
+
+// isOpen reports whether records can be added to the file.
+func (j *journal) isOpen() bool {
+	if j.file != nil && j.opened != j.witness.removals() {
+		j.close()
+	}
+	return j.file != nil
+}
+
+// level is how much the entries say.
+func (j *journal) level() uint64 {
+	switch {
+	case j.ended != nil:
+		return allSaid
+	case len(j.entries) == 0:
+		return 0
+	}
+	return j.entries[len(j.entries)-1].Sequence + 1
+}
+
 // end writes down that the playlist is over.
 func (j *journal) end(ctx context.Context, e ending) error {
 	j.ended = &e
-	if j.file == nil {
+	if !j.isOpen() {
 		return j.rewrite(ctx)
 	}
 	return j.append(&record{Previous: j.last, End: &e})
@@ -64,6 +99,10 @@ func (j *journal) append(r *record) error {
 	if _, err := j.file.Write(line); err != nil {
 		j.close()
 		return fmt.Errorf("append to the journal: %w", err)
+	}
+	if !j.witness.appended(j.level(), j.opened) {
+		j.close()
+		return errTakenBack
 	}
 	j.size += int64(len(line))
 	j.last = lineDigest(line)
@@ -109,14 +148,23 @@ func (j *journal) rewrite(ctx context.Context) error {
 	if j.ended != nil {
 		add(&record{Previous: last, End: j.ended})
 	}
-	if err := j.storage.Put(ctx, j.name, [][]byte{text}); err != nil {
+	opened, ok := j.witness.begin(j.level())
+	if !ok {
+		return errBehind
+	}
+	err := j.storage.Put(ctx, j.name, [][]byte{text})
+	there := j.witness.end(j.level(), opened, err)
+	if err != nil {
 		return fmt.Errorf("write the journal: %w", err)
+	}
+	if !there {
+		return errTakenBack
 	}
 	file, err := j.storage.Append(j.name)
 	if err != nil {
 		return fmt.Errorf("open the journal: %w", err)
 	}
-	j.file, j.size, j.last = file, int64(len(text)), last
+	j.file, j.opened, j.size, j.last = file, opened, int64(len(text)), last
 	return nil
 }
 

@@ -2,7 +2,9 @@ package hls
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"time"
 )
@@ -26,7 +28,12 @@ func (s *Server) Restore() error {
 	var found []*leftover
 	var litter []string
 	for _, l := range leftovers(blobs) {
-		if err := l.read(s.config.Storage); err != nil {
+		if err := l.read(s.config.Storage); errors.Is(err, fs.ErrNotExist) {
+			s.config.Logger.Warn("HLS of an earlier run is not continued: it had listed what it could not write down, or nothing",
+				"stream", string(l.name), "incarnation", l.incarnation)
+			litter = append(litter, l.paths()...)
+			continue
+		} else if err != nil {
 			s.config.Logger.Error("HLS of an earlier run is not continued", "stream", string(l.name), "incarnation", l.incarnation, "error", err)
 			litter = append(litter, l.paths()...)
 			continue
@@ -98,6 +105,7 @@ func (l *leftover) fill(c *Channel) {
 		c.writer.journal.opening = *o
 	}
 	c.writer.journal.base, c.writer.journal.entries, c.writer.journal.ended = l.text.base, l.text.entries, l.text.ended
+	c.writer.journal.witness.found(c.writer.journal.level())
 	last := l.last()
 	w.target = time.Duration(last.Target) * time.Second
 	// What is before the head, or before a broken segment, is not listed.

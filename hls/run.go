@@ -66,7 +66,7 @@ func (c *Channel) take() (segments []*segment, ended bool) {
 }
 
 // publish lists a segment, when it has been stored and written down, or after a moment
-// in any case.
+// if the journal does not say otherwise then.
 func (c *Channel) publish(s *segment) {
 	if !c.mayHold(s.size) {
 		s.data.release()
@@ -83,11 +83,15 @@ func (c *Channel) publish(s *segment) {
 	c.server.retire(c, c.window.add(s, c.server.config.Window, time.Now()))
 	c.writer.add(s)
 	c.await(s.tried)
+	if !c.awaitWitness(s.sequence + 1) {
+		return
+	}
 	if s.stored.Load() {
 		s.data.release() // no request has seen it
 	} else {
 		c.hold(s)
 	}
+	s.shown = time.Now()
 	c.render(s.listed)
 	c.server.listed(c.name, s.sequence)
 	c.server.metrics.SegmentsListed.Add(1)
@@ -121,6 +125,9 @@ func (c *Channel) finish(now time.Time) {
 	}
 	date := c.server.config.Now()
 	c.await(c.writer.end(ending{Date: date.UTC().Truncate(time.Millisecond)}))
+	if !c.awaitWitness(allSaid) {
+		return
+	}
 	c.render(date)
 	c.server.retire(c, c.window.shift(len(c.window.listed), now))
 	c.server.enforceQuota()

@@ -35,6 +35,8 @@ type segment struct {
 
 	// Of the channel's goroutine.
 
+	// shown is when it was listed; zero for one that an earlier process had listed.
+	shown time.Time
 	// longest is the longest playlist the segment was listed in.
 	longest time.Duration
 	// removed is when it was removed from the playlist, expires when it may go.

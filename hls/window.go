@@ -55,7 +55,8 @@ func (w *window) add(s *segment, size int, now time.Time) (left []*segment) {
 	n := 0
 	for len(w.listed)-n > size {
 		head := w.listed[n].duration.duration()
-		if total-head < minWindow*w.target {
+		// When several come at once, which had to wait, none goes before players have seen it.
+		if total-head < minWindow*w.target || now.Sub(w.listed[n].shown) < w.target {
 			break
 		}
 		total -= head

@@ -39,11 +39,20 @@ type writer struct {
 	// Of the goroutine.
 
 	journal journal
-	stale   bool // the journal says missing of what is there
+	stale   bool      // the journal says missing of what is there
+	slow    bool      // the newest segment took longer than a listing waits
+	newest  time.Time // when it was stored
 }
 
 // retryStore is how long a failed storage is left alone.
 const retryStore = time.Second
+
+// slowRest is how long a storage that is slow must have had nothing to store, for its
+// journal to be made anew. While it is made nothing else can be listed.
+const slowRest = 10 * time.Second
+
+// errSlow: there is no journal, and the storage would take too long to make it.
+var errSlow = errors.New("the storage is slow: the journal waits")
 
 func newWriter(s *Server, folder string, log *slog.Logger, changed func()) *writer {
 	return &writer{
@@ -144,15 +153,30 @@ func (w *writer) work(ctx context.Context) (failed bool) {
 	if ended != nil && w.journal.ended == nil {
 		err = errors.Join(err, w.journal.end(ctx, *ended))
 	}
-	if err == nil && (w.stale || w.journal.file == nil && len(w.journal.entries) > 0) {
-		err = w.journal.rewrite(ctx)
-		w.stale = err != nil
+	if err == nil && (w.stale || !w.journal.isOpen() && len(w.journal.entries) > 0) {
+		err = w.remake(ctx)
 	}
 	w.settle(queue, err)
 	if ended != nil && !isClosed(endTried) {
 		close(endTried)
 	}
 	return failed || err != nil
+}
+
+// remake makes the journal anew.
+func (w *writer) remake(ctx context.Context) error {
+	if w.postpones() {
+		return errSlow
+	}
+	w.begin()
+	err := w.journal.rewrite(ctx)
+	w.stale = err != nil
+	return err
+}
+
+// postpones reports whether there is no journal and the storage is not up to making it.
+func (w *writer) postpones() bool {
+	return w.slow && w.journal.witness.absent() && time.Since(w.newest) < slowRest
 }
 
 // begin notes that the goroutine asks the storage for something, pause that it does
@@ -179,7 +203,11 @@ func (w *writer) store(ctx context.Context, queue []*segment) error {
 			s.sum, s.hashed = s.data.sum(), true
 		}
 		w.begin()
-		if err := w.server.config.Storage.Put(ctx, w.folder+"/"+s.uri, s.data.parts); err != nil {
+		began := time.Now()
+		err := w.server.config.Storage.Put(ctx, w.folder+"/"+s.uri, s.data.parts)
+		w.newest = time.Now()
+		w.slow = w.newest.Sub(began) > w.server.config.StoreTimeout
+		if err != nil {
 			w.server.metrics.StorageErrors.Add(1)
 			return err
 		}
@@ -202,6 +230,12 @@ func (w *writer) record(ctx context.Context, queue []*segment, oldest uint64) er
 			s.sum, s.hashed = s.data.sum(), true
 		}
 		s.recorded = true
+		if w.postpones() {
+			w.journal.postpone(s.entry(), oldest, s.peak)
+			err = errSlow
+			continue
+		}
+		w.begin()
 		err = w.journal.add(ctx, s.entry(), oldest, s.peak)
 		if err != nil {
 			w.server.metrics.StorageErrors.Add(1)
