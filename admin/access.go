@@ -44,7 +44,7 @@ func (h *handler) endSession(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusNotFound, "not-found", "nobody has that ID, or has left")
 		return
 	}
-	h.config.Logger.Info("session ended by the API", "remote", r.RemoteAddr)
+	h.did(w, r, "session ended by the API")
 	w.WriteHeader(http.StatusNoContent)
 }
 
@@ -74,7 +74,7 @@ func (h *handler) deny(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusConflict, "denylist-full", err.Error())
 		return
 	}
-	h.config.Logger.Info("permission taken back by the API", "ended", ended, "ttl", ttl, "remote", r.RemoteAddr)
+	h.did(w, r, "permission taken back by the API", "ended", ended, "ttl", ttl)
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	writeBody(w, http.StatusCreated, map[string]any{"entry": entry, "ended": ended})

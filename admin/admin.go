@@ -25,6 +25,7 @@ import (
 
 	"github.com/headwater-live/headwater/events"
 	"github.com/headwater-live/headwater/remux"
+	"github.com/headwater-live/headwater/requestid"
 )
 
 // Streams is where streams are found.
@@ -87,7 +88,20 @@ func NewHandler(config Config) http.Handler {
 		mux.HandleFunc("/", methods{"GET": h.console}.dispatch)
 	}
 	// Browsers may not change anything for the page of another site.
-	return http.NewCrossOriginProtection().Handler(mux)
+	return named(http.NewCrossOriginProtection().Handler(mux))
+}
+
+// named gives each answer the name of its request, which lines of the log have as well.
+func named(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(requestid.Header, requestid.Of(r))
+		next.ServeHTTP(w, r)
+	})
+}
+
+// did writes to the log what a request has changed, and who sent it.
+func (h *handler) did(w http.ResponseWriter, r *http.Request, what string, args ...any) {
+	h.config.Logger.Info(what, append(args, "remote", r.RemoteAddr, "request_id", w.Header().Get(requestid.Header))...)
 }
 
 type handler struct {

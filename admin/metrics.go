@@ -81,6 +81,9 @@ var (
 	stored        = metric("hls_stored_bytes", "HLS segments in the storage.")
 	leftOut       = metric("hls_frames_left_out_total", "Audio frames that no HLS segment could take.")
 
+	accessLines   = metric("access_log_lines_total", "Lines of the access log that were written.")
+	accessDropped = metric("access_log_dropped_total", "Lines of the access log that were lost because the disk was full, or slow.")
+
 	hookDelivered = metric("hook_delivered_total", "Events that webhooks have taken.", "endpoint")
 	hookFailed    = metric("hook_failed_total", "Attempts to post events that failed.", "endpoint")
 	hookDropped   = metric("hook_dropped_total", "Events that were given up or found the queue full.", "endpoint")
@@ -97,7 +100,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 		buildInfo, streamsDesc, begun, ended, ingestBytes, messages, frames, keyframes, repairs, dropped, refusals,
 		findingsActive, findingsRaised, viewersDesc, sent, jumps, slow, listed, lost, evicted, storageErrors, storageWaits,
 		faulty, held, stored, leftOut, bitrate, gaps, delay, publishDelay, playlistAge,
-		hookDelivered, hookFailed, hookDropped, hookQueued, hookBytes,
+		hookDelivered, hookFailed, hookDropped, hookQueued, hookBytes, accessLines, accessDropped,
 	} {
 		ch <- d
 	}
@@ -160,6 +163,11 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	if c.config.HLS != nil {
 		out.gauge(playlistAge, c.oldestPlaylist(time.Now()).Seconds())
+	}
+	if from.AccessLog != nil {
+		counts := from.AccessLog()
+		out.counter(accessLines, counts.Lines)
+		out.counter(accessDropped, counts.Dropped)
 	}
 	if from.Hooks != nil {
 		out.hooks(from.Hooks())

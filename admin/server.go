@@ -28,6 +28,8 @@ type Sources struct {
 	Storage func() StorageHealth
 	// Hooks are the endpoints of webhooks.
 	Hooks func() []HookStatus
+	// AccessLog is the access log of the public listener; nil if that is off.
+	AccessLog func() AccessLogCounts
 	// Limits are those in force, by the key of the setting: bytes, counts, or seconds.
 	Limits map[string]float64
 }
@@ -43,6 +45,9 @@ type ViewerCounts struct {
 	// Delay is from a packet's arrival to its writing; nil if that is not measured.
 	Delay *histogram.Histogram
 }
+
+// AccessLogCounts are the lines of the access log: those written, and those that the disk did not take in time.
+type AccessLogCounts struct{ Lines, Dropped uint64 }
 
 // HookStatus is how the deliveries to an endpoint go.
 type HookStatus struct {

@@ -103,7 +103,7 @@ func (h *handler) endStream(w http.ResponseWriter, r *http.Request) {
 
 // ended says that a publication was ended, in the log and to the client.
 func (h *handler) ended(w http.ResponseWriter, r *http.Request, s *remux.Stream) {
-	h.config.Logger.Info("publication ended by the API", "stream", string(s.Name()), "remote", r.RemoteAddr)
+	h.did(w, r, "publication ended by the API", "stream", string(s.Name()))
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusNoContent)
 }

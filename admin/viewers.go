@@ -44,7 +44,7 @@ func (h *handler) endViewer(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusNotFound, "viewer-not-found", "no such viewer")
 		return
 	}
-	h.config.Logger.Info("viewer ended by the API", "viewer", id, "remote", r.RemoteAddr)
+	h.did(w, r, "viewer ended by the API", "viewer", id)
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusNoContent)
 }

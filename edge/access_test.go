@@ -21,8 +21,8 @@ func (o outputs) ServeFile(w http.ResponseWriter, _ *http.Request, _ remux.Strea
 	_, _ = w.Write([]byte(file))
 }
 
-func (o outputs) Serve(w http.ResponseWriter, r *http.Request, _ remux.StreamName, permit context.Context, leave func()) {
-	defer leave()
+func (o outputs) Serve(w http.ResponseWriter, r *http.Request, _ remux.StreamName, permit context.Context, leave func(uint64)) {
+	defer leave(9)
 	if r.Method == http.MethodHead {
 		return
 	}

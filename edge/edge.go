@@ -22,6 +22,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/headwater-live/headwater/edge/accesslog"
 	"github.com/headwater-live/headwater/remux"
 )
 
@@ -36,9 +37,9 @@ type HLS interface {
 
 // Live answers GET and HEAD for a stream as it comes, such as /APP/NAME.flv.
 type Live interface {
-	// Serve may return while the viewer stays. It calls leave, once, when that has gone, and
-	// ends it when permit ends.
-	Serve(w http.ResponseWriter, r *http.Request, name remux.StreamName, permit context.Context, leave func())
+	// Serve may return while the viewer stays. It calls leave, once, when that has gone, with
+	// how many bytes were sent to it, and ends it when permit ends.
+	Serve(w http.ResponseWriter, r *http.Request, name remux.StreamName, permit context.Context, leave func(sent uint64))
 }
 
 // Watch answers GET and HEAD for the page that plays a stream.
@@ -57,6 +58,8 @@ type Handler struct {
 	Watch Watch
 	// Access decides who may watch; nil lets everybody, and reads no token in paths.
 	Access Access
+	// Log gets every request that was answered, a viewer's when it has gone; nil is none.
+	Log *accesslog.Log
 }
 
 // Values that every answer carries.
@@ -76,6 +79,17 @@ const (
 
 // ServeHTTP implements http.Handler.
 func (e *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if e.Log == nil {
+		e.answer(w, r, nil)
+		return
+	}
+	rec := e.record(w, r)
+	e.answer(rec, r, rec)
+	rec.answered()
+}
+
+// answer answers a request. rec remembers what was answered; nil if nobody wants to know.
+func (e *Handler) answer(w http.ResponseWriter, r *http.Request, rec *record) {
 	h := w.Header()
 	h["Access-Control-Allow-Origin"] = allowOrigin
 	h["Access-Control-Expose-Headers"] = exposeHeaders
@@ -83,7 +97,7 @@ func (e *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h["X-Content-Type-Options"] = noSniff
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
-		e.get(w, r)
+		e.get(w, r, rec)
 	case http.MethodOptions:
 		preflight(w)
 	default:
@@ -92,7 +106,7 @@ func (e *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (e *Handler) get(w http.ResponseWriter, r *http.Request) {
+func (e *Handler) get(w http.ResponseWriter, r *http.Request, rec *record) {
 	token, rest := "", r.URL.Path
 	if e.Access != nil {
 		token, rest = cutToken(rest)
@@ -100,6 +114,9 @@ func (e *Handler) get(w http.ResponseWriter, r *http.Request) {
 	p, ok := parsePath(rest)
 	if !ok && e.Watch != nil && e.watch(w, r, rest) {
 		return
+	}
+	if ok && rec != nil {
+		rec.entry.Stream, rec.entry.Protocol = string(p.name), p.protocol()
 	}
 	permit, leave := context.Background(), func() {}
 	if ok && e.Access != nil {
@@ -117,9 +134,9 @@ func (e *Handler) get(w http.ResponseWriter, r *http.Request) {
 	case ok && p.kind == file && e.HLS != nil:
 		e.HLS.ServeFile(w, r, p.name, p.incarnation, p.file)
 	case ok && p.kind == flv && e.FLV != nil:
-		e.FLV.Serve(w, r, p.name, permit, leave)
+		e.FLV.Serve(w, r, p.name, permit, rec.leaving(leave))
 	case ok && p.kind == ts && e.TS != nil:
-		e.TS.Serve(w, r, p.name, permit, leave)
+		e.TS.Serve(w, r, p.name, permit, rec.leaving(leave))
 	default:
 		leave()
 		plain(w, http.StatusNotFound, "not found: try /APP/NAME/index.m3u8, /APP/NAME.flv or /APP/NAME.ts")

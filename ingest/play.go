@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"github.com/headwater-live/headwater/ingest/rtmp"
 	"github.com/headwater-live/headwater/remux"
@@ -79,14 +80,16 @@ func (se *session) send(ctx context.Context, p *player, id uint32, name remux.St
 	}
 	se.wire.steps.Tune()
 	out := &playOutput{conn: se.conn, wants: &p.wants, chunk: format.chunkSize, turn: &se.turn}
+	sent := new(atomic.Uint64)
 	v := &bytelog.Viewer{
 		Log:        found.Log,
 		From:       found.From,
 		MaxBacklog: int64(s.config.MaxBacklog),
 		Metrics:    &s.metrics,
+		Sent:       sent,
 		Output:     out,
 	}
-	remove := found.Stream.AddViewer(remux.Viewer{Protocol: "rtmp", Remote: addrPort(se.nc.RemoteAddr()), End: func() {
+	remove := found.Stream.AddViewer(remux.Viewer{Protocol: "rtmp", Remote: addrPort(se.nc.RemoteAddr()), Sent: sent.Load, End: func() {
 		p.cancel()
 		_ = se.conn.Close() // a write may be waiting for the peer
 	}})

@@ -98,31 +98,31 @@ func (s *Server) enter() bool {
 
 // Serve answers a request for a stream: it plays it until either side ends. A viewer that comes
 // before the publisher waits. It may return while the viewer stays, whose end is when leave is
-// called, once; the viewer ends when permit does. CORS headers are the caller's.
-func (s *Server) Serve(w http.ResponseWriter, r *http.Request, name remux.StreamName, permit context.Context, leave func()) {
+// called, once, with how many bytes were sent; the viewer ends when permit does. CORS headers are the caller's.
+func (s *Server) Serve(w http.ResponseWriter, r *http.Request, name remux.StreamName, permit context.Context, leave func(sent uint64)) {
 	setHeaders(w.Header(), s.config.ContentType)
 	if r.Method == http.MethodHead {
 		s.serveHead(w, name)
-		leave()
+		leave(0)
 		return
 	}
 	upgrade := s.config.WebSocket && websocket.Requested(r)
 	if upgrade {
 		if status, err := websocket.Accept(w.Header(), r); err != nil {
 			unavailable(w, status, err.Error())
-			leave()
+			leave(0)
 			return
 		}
 	}
 	if !s.enter() {
 		unavailable(w, http.StatusServiceUnavailable, "the server is stopping")
-		leave()
+		leave(0)
 		return
 	}
 	permit, end := context.WithCancel(permit)
-	v := &viewing{server: s, name: name, remote: r.RemoteAddr, permit: permit, leave: func() {
+	v := &viewing{server: s, name: name, remote: r.RemoteAddr, permit: permit, leave: func(sent uint64) {
 		end()
-		leave()
+		leave(sent)
 	}}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
@@ -133,7 +133,9 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, name remux.Stream
 		return
 	}
 	remote, _ := netip.ParseAddrPort(r.RemoteAddr)
-	v.remove = v.found.Stream.AddViewer(remux.Viewer{Protocol: s.config.Protocol, Remote: remote, Agent: r.UserAgent(), End: end})
+	v.remove = v.found.Stream.AddViewer(remux.Viewer{
+		Protocol: s.config.Protocol, Remote: remote, Agent: r.UserAgent(), Sent: v.sent.Load, End: end,
+	})
 	if r.ProtoMajor == 1 {
 		v.takeOver(w, r, upgrade)
 		return

@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 
 	"github.com/headwater-live/headwater/remux"
 	"github.com/headwater-live/headwater/remux/bytelog"
@@ -16,7 +17,8 @@ type viewing struct {
 	name   remux.StreamName
 	remote string
 	permit context.Context
-	leave  func()
+	leave  func(sent uint64)
+	sent   atomic.Uint64
 	found  *bytelog.Found // nil until the stream is there
 	remove func()         // from the stream's viewers
 }
@@ -37,6 +39,7 @@ func (v *viewing) viewer(out bytelog.Output) *bytelog.Viewer {
 		From:       v.found.From,
 		MaxBacklog: int64(v.server.config.MaxBacklog),
 		Metrics:    &v.server.metrics,
+		Sent:       &v.sent,
 		Output:     out,
 	}
 }
@@ -48,6 +51,6 @@ func (v *viewing) left(err error) {
 		v.remove()
 		v.found.Leave()
 	}
-	v.leave()
+	v.leave(v.sent.Load())
 	v.server.viewers.Done()
 }

@@ -1,6 +1,7 @@
 package remux
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"sync"
@@ -15,6 +16,8 @@ type Viewer struct {
 	Remote   netip.AddrPort
 	// Agent is the name the player gives itself; untrusted text.
 	Agent string
+	// Sent returns how many bytes the viewer has taken so far; nil is not known.
+	Sent func() uint64
 	// End cuts the viewer off. It must not block, and may be called more than once.
 	End func()
 }
@@ -28,6 +31,8 @@ type ViewerInfo struct {
 	Remote   string     `json:"remote"`
 	Agent    string     `json:"agent,omitempty"`
 	Started  time.Time  `json:"started"`
+	// Sent is how many bytes were sent to it, with the framing of the protocol.
+	Sent uint64 `json:"sent_bytes"`
 }
 
 // viewers are the viewers of a stream. Their lock is taken last, and nothing is called with
@@ -41,6 +46,15 @@ type viewers struct {
 type viewer struct {
 	Viewer
 	info ViewerInfo
+}
+
+// now is what an operator sees of a viewer at this moment.
+func (v *viewer) now() ViewerInfo {
+	info := v.info
+	if v.Sent != nil {
+		info.Sent = v.Sent()
+	}
+	return info
 }
 
 // AddViewer counts a viewer until the returned function is called.
@@ -83,7 +97,7 @@ func (s *Stream) ViewersByProtocol() map[string]int {
 // Viewers returns at most limit viewers whose ID is higher than after, lowest first. With a
 // stream it returns that stream's alone.
 func (h *Hub) Viewers(stream StreamName, after uint64, limit int) []ViewerInfo {
-	var found []ViewerInfo
+	var found []*viewer
 	for _, s := range h.Streams() {
 		if stream != "" && s.name != stream {
 			continue
@@ -91,18 +105,17 @@ func (h *Hub) Viewers(stream StreamName, after uint64, limit int) []ViewerInfo {
 		s.viewers.mu.Lock()
 		for id, v := range s.viewers.byID {
 			if id > after {
-				found = append(found, v.info)
+				found = append(found, v)
 			}
 		}
 		s.viewers.mu.Unlock()
 	}
-	slices.SortFunc(found, func(a, b ViewerInfo) int {
-		if a.ID < b.ID {
-			return -1
-		}
-		return 1
-	})
-	return found[:min(len(found), limit)]
+	slices.SortFunc(found, func(a, b *viewer) int { return cmp.Compare(a.info.ID, b.info.ID) })
+	var list []ViewerInfo
+	for _, v := range found[:min(len(found), limit)] {
+		list = append(list, v.now())
+	}
+	return list
 }
 
 // EndViewer cuts a viewer off. It returns false if there is none with that ID.

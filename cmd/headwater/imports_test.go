@@ -18,7 +18,7 @@ const module = "github.com/headwater-live/headwater"
 // output, and only cmd/headwater sees everything. A new package needs a row before it gets a file.
 var rooms = map[string][]string{
 	"cmd/headwater": {
-		"admin", "auth", "cmd/headwater/config", "cmd/headwater/systemd", "edge", "events", "flv", "hls", "hooks", "ingest", "ingest/rtmp", "load",
+		"admin", "auth", "cmd/headwater/config", "cmd/headwater/systemd", "edge", "edge/accesslog", "events", "flv", "hls", "hooks", "ingest", "ingest/rtmp", "load",
 		"remux/...", "storage", "ts", "web",
 		"github.com/spf13/cobra", "github.com/spf13/cobra/doc", "github.com/spf13/pflag", "github.com/fsnotify/fsnotify",
 	},
@@ -51,11 +51,15 @@ var rooms = map[string][]string{
 
 	"auth":    {"github.com/golang-jwt/jwt/v5"},
 	"storage": {},
-	"edge":    {"remux", "golang.org/x/time/rate"},
+	"edge":    {"edge/accesslog", "remux", "requestid", "golang.org/x/time/rate"},
 	"events":  {},
 	"hooks":   {"events"},
 	"web":     {},
-	"admin":   {"events", "remux", "remux/histogram", "github.com/prometheus/client_golang/...", "github.com/coder/websocket"},
+
+	"edge/accesslog": {},
+	"requestid":      {},
+
+	"admin": {"events", "remux", "requestid", "remux/histogram", "github.com/prometheus/client_golang/...", "github.com/coder/websocket"},
 }
 
 // testOnly are packages that only tests import. They may import what they like, and no room may import them.

@@ -84,6 +84,9 @@ func serve(ctx context.Context, cfg config.Config, logger *slog.Logger, stdout i
 	if err != nil {
 		return err
 	}
+	if cfg.HTTP.AccessLog == "-" {
+		stdout = io.Discard // whoever reads the access log there expects nothing else
+	}
 	if err := welcome(stdout, s.welcomeInfo()); err != nil {
 		// Nobody reads along, which is no reason not to serve.
 		logger.Debug("welcome text was not written", "err", err)

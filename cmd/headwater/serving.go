@@ -32,6 +32,7 @@ func (s *server) run(ctx context.Context) error {
 	defer cancel(nil)
 	defer s.findings.start()()
 	defer s.startViewerWatch()()
+	defer s.startAccessLog()()
 	s.events.Emit(events.Event{Type: events.ServerStarted, Data: events.Server{Version: currentVersion()}})
 	var wg sync.WaitGroup
 	start := func(name string, l net.Listener, serve func(net.Listener) error) {

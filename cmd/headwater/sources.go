@@ -20,6 +20,9 @@ func (s *server) sources() admin.Sources {
 		Limits:   s.limits(),
 		Hooks:    s.hookStatus,
 	}
+	if s.accessLog != nil {
+		sources.AccessLog = s.accessLogStatus
+	}
 	if s.flv != nil {
 		sources.Viewers["flv"] = viewers(s.flv.Metrics())
 	}

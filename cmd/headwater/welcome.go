@@ -15,7 +15,7 @@ type welcomeInfo struct {
 	loopbackOnly bool   // publishing is refused from elsewhere
 
 	rtmp, rtmps, http, https, admin string
-	hls, flv                        bool
+	hls, flv, watch                 bool
 }
 
 // welcomeStream is the name that the examples use.
@@ -52,6 +52,9 @@ func welcome(w io.Writer, info welcomeInfo) error {
 	}
 	if web != "" && (info.hls || info.flv) {
 		b.WriteString("\nWatch\n")
+		if info.watch {
+			line("In a browser", web+"/live/"+welcomeStream)
+		}
 		if info.hls {
 			line("HLS", web+"/live/"+welcomeStream+"/index.m3u8")
 		}
@@ -61,7 +64,9 @@ func welcome(w io.Writer, info welcomeInfo) error {
 	}
 	if admin := urlOf("http", info.admin, "80", info.host); admin != "" {
 		b.WriteString("\nManage\n")
-		line("API and metrics", admin)
+		line("Console", admin+"/")
+		line("API", admin+"/api/v1/streams")
+		line("Metrics", admin+"/metrics")
 	}
 	b.WriteString("\n")
 	_, err := w.Write(b.Bytes())

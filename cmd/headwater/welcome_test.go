@@ -13,7 +13,7 @@ func TestWelcomeTellsANewcomerWhatToDo(t *testing.T) {
 		want string
 	}{
 		{"as it comes", welcomeInfo{
-			version: "v1.2.3", host: "192.0.2.7", loopbackOnly: true, hls: true, flv: true,
+			version: "v1.2.3", host: "192.0.2.7", loopbackOnly: true, hls: true, flv: true, watch: true,
 			rtmp: "[::]:1935", http: "[::]:8080", admin: "127.0.0.1:8081",
 		}, `Headwater v1.2.3 is ready.
 
@@ -23,11 +23,14 @@ Publish from this machine (from others with --auth.publish=open)
   ffmpeg           ffmpeg -re -i FILE -c copy -f flv rtmp://127.0.0.1/live/test
 
 Watch
+  In a browser     http://192.0.2.7:8080/live/test
   HLS              http://192.0.2.7:8080/live/test/index.m3u8
   HTTP-FLV         http://192.0.2.7:8080/live/test.flv
 
 Manage
-  API and metrics  http://127.0.0.1:8081
+  Console          http://127.0.0.1:8081/
+  API              http://127.0.0.1:8081/api/v1/streams
+  Metrics          http://127.0.0.1:8081/metrics
 
 `},
 		{"with other ports, TLS and everybody", welcomeInfo{

@@ -11,6 +11,7 @@ import (
 	"github.com/headwater-live/headwater/cmd/headwater/config"
 	"github.com/headwater-live/headwater/cmd/headwater/systemd"
 	"github.com/headwater-live/headwater/edge"
+	"github.com/headwater-live/headwater/edge/accesslog"
 	"github.com/headwater-live/headwater/events"
 	"github.com/headwater-live/headwater/flv"
 	"github.com/headwater-live/headwater/hls"
@@ -43,6 +44,7 @@ type server struct {
 	certificates []*certificate
 	draining     atomic.Bool
 	findings     *findingLog
+	accessLog    *accesslog.Log // nil if it is off
 	events       *events.Bus
 	hooks        *hooks.Dispatcher // nil if there are none
 }
@@ -77,7 +79,10 @@ func (s *server) build() error {
 	if s.access, err = newAccess(s.cfg, s.logger); err != nil {
 		return err
 	}
-	handler := &edge.Handler{Access: s.access}
+	if err := s.openAccessLog(); err != nil {
+		return err
+	}
+	handler := &edge.Handler{Access: s.access, Log: s.accessLog}
 	if s.cfg.HLS.Enabled {
 		blobs, err := s.openStorage()
 		if err != nil {
@@ -232,5 +237,6 @@ func (s *server) welcomeInfo() welcomeInfo {
 		admin:        addr(s.listeners.admin),
 		hls:          s.cfg.HLS.Enabled,
 		flv:          s.cfg.FLV.Enabled,
+		watch:        s.cfg.HTTP.WatchPage,
 	}
 }

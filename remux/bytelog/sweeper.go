@@ -155,7 +155,7 @@ func (v *Viewer) step() bool {
 		v.Output.Begin(units, false)
 		v.at.Skip(len(units))
 		n, done, err := v.Output.Step(false)
-		v.Metrics.BytesSent.Add(uint64(n))
+		v.count(n)
 		if err != nil || !done {
 			v.err = err
 			return false

@@ -70,7 +70,9 @@ type Viewer struct {
 	// newest keyframe.
 	MaxBacklog int64
 	Metrics    *Metrics
-	Output     Output
+	// Sent counts the bytes that this viewer took; nil is nothing.
+	Sent   *atomic.Uint64
+	Output Output
 
 	// All below is of the goroutine that chases, or else of the sweeper.
 	at Position
@@ -203,7 +205,7 @@ func (v *Viewer) flush() error {
 	v.progress = time.Now()
 	for {
 		n, done, err := v.Output.Step(true)
-		v.Metrics.BytesSent.Add(uint64(n))
+		v.count(n)
 		if done || err != nil {
 			return err
 		}
@@ -217,6 +219,14 @@ func (v *Viewer) flush() error {
 			return ErrStopped
 		}
 		v.letGo()
+	}
+}
+
+// count counts bytes that the output took.
+func (v *Viewer) count(n int) {
+	v.Metrics.BytesSent.Add(uint64(n))
+	if v.Sent != nil {
+		v.Sent.Add(uint64(n))
 	}
 }
 

@@ -91,7 +91,18 @@ type HTTP struct {
 	MaxHandshakes       int           // of these, without a first request yet
 	MaxHeader           int           // bytes of a request's header
 	HeaderTimeout       time.Duration // longest time for it
+
+	AccessLog       string // file with a line for each request, "-" for standard output; "" is off
+	AccessLogFormat AccessLogFormat
 }
+
+// AccessLogFormat is the shape of the lines of the access log.
+type AccessLogFormat string
+
+const (
+	AccessLogJSON     AccessLogFormat = "json"
+	AccessLogCombined AccessLogFormat = "combined"
+)
 
 // Admin configures the private HTTP listener: API, metrics, health, console.
 type Admin struct {
