@@ -60,6 +60,8 @@ var (
 	dropped     = metric("ingest_dropped_total", "Messages and frames of publishers that were not passed on, by reason.", "reason")
 	refusals    = metric("refusals_total", "Connections and requests that were refused or broken off, by reason.", "reason")
 
+	stale = metric("files_stale", "1 if files of keys or certificates could not be read again after a change, so that what they said before holds still; by what they are for.", "files")
+
 	findingsActive = metric("findings_active", "Findings of publications in progress, by code.", "code")
 	findingsRaised = metric("findings_raised_total", "Findings that were raised, by code.", "code")
 
@@ -97,7 +99,7 @@ type collector struct{ config *Config }
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		buildInfo, streamsDesc, begun, ended, ingestBytes, messages, frames, keyframes, repairs, dropped, refusals,
+		buildInfo, streamsDesc, begun, ended, ingestBytes, messages, frames, keyframes, repairs, dropped, refusals, stale,
 		findingsActive, findingsRaised, viewersDesc, sent, jumps, slow, listed, lost, evicted, storageErrors, storageWaits,
 		faulty, held, stored, leftOut, bitrate, gaps, delay, publishDelay, playlistAge,
 		hookDelivered, hookFailed, hookDropped, hookQueued, hookBytes, accessLines, accessDropped,
@@ -136,6 +138,11 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	if from.Refusals != nil {
 		for reason, n := range from.Refusals() {
 			out.counter(refusals, n, reason)
+		}
+	}
+	if from.Stale != nil {
+		for files, is := range from.Stale() {
+			out.gauge(stale, map[bool]float64{true: 1}[is], files)
 		}
 	}
 	for _, protocol := range slices.Sorted(maps.Keys(from.Viewers)) {

@@ -26,6 +26,8 @@ type Sources struct {
 	Segments func() SegmentCounts
 	// Storage is how the storage of the HLS output is.
 	Storage func() StorageHealth
+	// Stale says by what they are for whether files could not be read again after a change. The keys are constants.
+	Stale func() map[string]bool
 	// Hooks are the endpoints of webhooks.
 	Hooks func() []HookStatus
 	// AccessLog is the access log of the public listener; nil if that is off.

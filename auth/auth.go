@@ -83,14 +83,22 @@ type Decision struct {
 	Credential string
 	// Stream is the public name "APP/NAME" if it is not the one that was asked for.
 	Stream string
-	// Expires is when the permission ends; zero is never.
-	Expires time.Time
+	// Expires is when the permission ends; zero is never. MaxDuration is how long it may be used, from when somebody
+	// comes in; 0 is for as long as it holds.
+	Expires     time.Time
+	MaxDuration time.Duration
 	// MaxBitrate is the most a publisher may send, in bits per second; 0 is no limit.
 	MaxBitrate int64
 	// TokenID identifies what was shown, for revoking it: a JWT's "jti", else a hash. It is not secret.
 	TokenID string
 	// CacheFor is how long the same request gets this answer again.
 	CacheFor time.Duration
+
+	// shown says that it was decided by the token that was shown, so that whoever shows another is somebody else.
+	shown bool
+	// by is the Swap that decided, if one did, in which era of it.
+	by  *Swap
+	era uint64
 }
 
 // Policy decides on requests. It must return when ctx ends, and may be called by any number of goroutines.

@@ -59,8 +59,8 @@ func (c *decisionCache) put(r Request, d Decision, era uint64) {
 	}
 	now := c.now()
 	until := now.Add(d.CacheFor)
-	if d.Allowed && !d.Expires.IsZero() && d.Expires.Before(until) {
-		until = d.Expires
+	if end := ends(d, now); d.Allowed && !end.IsZero() && end.Before(until) {
+		until = end
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -108,12 +108,15 @@ func TestTheBackendSetsNamesAndLimits(t *testing.T) {
 		"max_bitrate":6000000,"max_duration":3600,"expires":1800000600,"cache":900}`))
 	d := expect(t, callback(b.URL), asking(Publish, "live/secret-stream-key", ""), "")
 	if d.Stream != "live/public" || d.Credential != "identity user-7" || d.TokenID != "t-1" || d.MaxBitrate != 6_000_000 ||
-		d.Expires.Unix() != 1_800_000_600 || d.CacheFor != maxCallbackCache {
+		d.Expires.Unix() != 1_800_000_600 || d.MaxDuration != time.Hour || d.CacheFor != maxCallbackCache {
 		t.Errorf("%+v", d)
 	}
-	b = newBackend(t, says(http.StatusOK, `{"allow":true,"max_duration":60,"expires":1800000600}`))
-	if d := expect(t, callback(b.URL), asking(Publish, "live/test", ""), ""); d.Expires.Unix() != jwtNow+60 {
-		t.Errorf("it ends at %v", d.Expires)
+	b = newBackend(t, says(http.StatusOK, `{"allow":true,"max_duration":60,"expires":1800000600,"cache":300}`))
+	g := NewGate(GateConfig{Publish: callback(b.URL), Now: at(jwtNow).now})
+	r := asking(Publish, "live/test", "")
+	enter(t, g, r, expect(t, g, r, ""))
+	if s := g.Sessions(""); len(s) != 1 || s[0].Expires.Unix() != jwtNow+60 {
+		t.Errorf("it ends at %+v", s)
 	}
 }
 

@@ -107,19 +107,14 @@ func (a *answer) decision(r Request, config CallbackConfig) (Decision, error) {
 		return Decision{}, finalError{`the answer's "token_id" is not an ID`}
 	}
 	d := Decision{
-		Allowed: true, CacheFor: cache, Stream: a.Stream, TokenID: a.TokenID,
-		MaxBitrate: int64(math.Ceil(a.MaxBitrate)), Credential: addressAndQuery(r),
+		Allowed: true, shown: true, CacheFor: cache, Stream: a.Stream, TokenID: a.TokenID,
+		MaxBitrate: int64(math.Ceil(a.MaxBitrate)), MaxDuration: seconds(a.MaxDuration), Credential: addressAndQuery(r),
 	}
 	if a.Identity != "" {
 		d.Credential = "identity " + a.Identity
 	}
 	if a.Expires > 0 {
 		d.Expires = time.Unix(int64(min(a.Expires, maxExpiry)), 0)
-	}
-	if a.MaxDuration > 0 {
-		if end := config.Now().Add(seconds(a.MaxDuration)); d.Expires.IsZero() || end.Before(d.Expires) {
-			d.Expires = end
-		}
 	}
 	return d, nil
 }

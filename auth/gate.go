@@ -3,7 +3,9 @@ package auth
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,7 +15,7 @@ import (
 type Limits struct {
 	// Publishers are counted by the streams they publish: one that takes its own stream over counts once.
 	Publishers int
-	// Viewers are those of outputs that last: FLV, RTMP and the like. Who fetches HLS is not counted here.
+	// Viewers are connections of outputs that last, FLV, RTMP and the like, and those that Visit tells apart.
 	Viewers, ViewersPerStream int
 }
 
@@ -25,7 +27,11 @@ type GateConfig struct {
 	Limits Limits
 	// KeepAtExpiry lets publishers and viewers stay whose permission expires; it then counts when they come only.
 	KeepAtExpiry bool
-	Logger       *slog.Logger
+	// KeepRemoved lets those stay whose key, or the secret of whose token, is replaced by Recheck's policy.
+	KeepRemoved bool
+	// Lapse is after what silence a viewer without a connection has left (30 s).
+	Lapse  time.Duration
+	Logger *slog.Logger
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -44,6 +50,7 @@ type Gate struct {
 	// mu guards all below.
 	mu         sync.Mutex
 	sessions   map[uint64]*Session
+	visits     visits
 	lastID     uint64
 	viewers    map[string]int // by stream
 	publishers map[string]int // by stream
@@ -58,11 +65,17 @@ func NewGate(config GateConfig) *Gate {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
+	if config.Lapse <= 0 {
+		config.Lapse = defaultLapse
+	}
 	g := &Gate{
 		config:     config,
 		sessions:   make(map[uint64]*Session),
 		viewers:    make(map[string]int),
 		publishers: make(map[string]int),
+		visits: visits{
+			seed: maphash.MakeSeed(), byKey: make(map[uint64]*Session), anonymous: make(map[netip.Prefix]int),
+		},
 	}
 	g.cache.now, g.denylist.now = config.Now, config.Now
 	return g
@@ -82,6 +95,9 @@ func (g *Gate) Decide(ctx context.Context, r Request) Decision {
 	}
 	if d.Allowed && g.config.Names != nil && g.config.Names.Public(d.Stream) != "" {
 		return refuse(NotAllowed, "the authorisation backend gave this stream a name that is secret: tell the operator of the server")
+	}
+	if d.Allowed && !d.Expires.IsZero() && !g.config.Now().Before(d.Expires) {
+		return refuse(Expired, "the permission for this stream has expired: ask for a new one")
 	}
 	if d.Code == CallbackFailed && d.Allowed {
 		g.failed.Add(1)

@@ -58,7 +58,7 @@ func TestAKeptDecisionDoesNotOutliveItsPermission(t *testing.T) {
 		expect(t, g, asking(Play, "live/test", ""), "")
 	}
 	now.t = now.t.Add(5 * time.Second)
-	expect(t, g, asking(Play, "live/test", ""), "")
+	expect(t, g, asking(Play, "live/test", ""), Expired)
 	if n := p.asked.Load(); n != 2 {
 		t.Errorf("the policy was asked %d times, want 2", n)
 	}

@@ -161,7 +161,7 @@ func (p *JWT) judge(r Request, token string, c *jwtClaims) Decision {
 	case r.Reserved && !slices.Contains(c.Stream, r.Stream):
 		return reserved()
 	}
-	d := Decision{Allowed: true, Expires: c.ExpiresAt.Time, TokenID: tokenID(c.ID, token), CacheFor: jwtCache}
+	d := Decision{Allowed: true, shown: true, Expires: c.ExpiresAt.Time, TokenID: tokenID(c.ID, token), CacheFor: jwtCache}
 	if d.CacheFor = min(jwtCache, d.Expires.Sub(p.config.Now())); d.CacheFor < 0 {
 		d.CacheFor = 0
 	}

@@ -63,7 +63,10 @@ func weight(c Code) int {
 }
 
 // Swap is a Policy that may be replaced while it is asked, such as when the file behind it has changed.
-type Swap struct{ policy atomic.Pointer[Policy] }
+type Swap struct {
+	policy atomic.Pointer[Policy]
+	era    atomic.Uint64 // how often it was replaced
+}
 
 // NewSwap returns a Swap for a policy.
 func NewSwap(p Policy) *Swap {
@@ -73,9 +76,15 @@ func NewSwap(p Policy) *Swap {
 }
 
 // Replace puts another policy in force.
-func (s *Swap) Replace(p Policy) { s.policy.Store(&p) }
+func (s *Swap) Replace(p Policy) {
+	s.policy.Store(&p)
+	s.era.Add(1)
+}
 
 // Decide implements Policy.
 func (s *Swap) Decide(ctx context.Context, r Request) Decision {
-	return (*s.policy.Load()).Decide(ctx, r)
+	era := s.era.Load() // before the policy: it may be older, and never newer than what decides
+	d := (*s.policy.Load()).Decide(ctx, r)
+	d.by, d.era = s, era
+	return d
 }

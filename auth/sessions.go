@@ -3,7 +3,6 @@ package auth
 import (
 	"cmp"
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -16,7 +15,7 @@ const (
 	EndRevoked EndCause = "revoked"
 )
 
-// Session is a publication or a viewer that lasts: it was let in, and has not left.
+// Session is a publication or a viewer: it was let in, and has not left.
 type Session struct {
 	ID       string `json:"id"`
 	Action   Action `json:"action"`
@@ -28,46 +27,67 @@ type Session struct {
 	Since   time.Time  `json:"since"`
 	Expires *time.Time `json:"expires,omitempty"`
 
-	number uint64
-	end    func(EndCause)
-	timer  *time.Timer
+	number   uint64
+	end      func(EndCause)
+	timer    *time.Timer
+	asked    Request
+	decision Decision
+	visit    *visit // nil for one with a connection
 }
 
 // Enter counts in somebody who was allowed, until leave is called, once. end is called when the permission ends first;
 // it must return at once, and may be called more than once, and after leave. If a limit is reached nobody enters, and
 // refusal says so.
 func (g *Gate) Enter(r Request, d Decision, end func(EndCause)) (leave func(), refusal *Decision) {
-	s := &Session{
-		Action: r.Action, Stream: public(r, d), Protocol: r.Protocol, Remote: r.Remote.String(),
-		TokenID: d.TokenID, Since: g.config.Now(), end: end,
+	s := g.newSession(r, d, end)
+	if refusal := g.enter(s); refusal != nil {
+		return nil, refusal
 	}
+	// Whoever replaces a policy looks for sessions then: one of both finds the other.
+	if by := d.by; by != nil && by.era.Load() != d.era {
+		g.recheck(by, []*Session{s})
+	}
+	return func() { g.leave(s) }, nil
+}
+
+func (g *Gate) enter(s *Session) *Decision {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if full := g.full(s); full != nil {
-		return nil, full
+		if !g.sweepVisits(s.Since, time.Second) {
+			return full
+		}
+		if full = g.full(s); full != nil {
+			return full
+		}
 	}
 	// Whoever denies adds to the list first and looks for sessions then: one of both finds the other.
 	if g.denylist.has(s.Action, s.Stream, s.TokenID) {
 		d := revoked(s.Action)
-		return nil, &d
+		return &d
 	}
-	g.lastID++
-	s.number, s.ID = g.lastID, strconv.FormatUint(g.lastID, 10)
-	g.sessions[s.number] = s
-	if s.Action == Publish {
-		g.publishers[s.Stream]++
-	} else {
-		g.viewers[s.Stream]++
-		g.allViewers++
-	}
-	if !d.Expires.IsZero() {
-		s.Expires = &d.Expires
+	g.addSession(s)
+	if at := ends(s.decision, s.Since); !at.IsZero() {
+		s.Expires = &at
 		if !g.config.KeepAtExpiry {
-			s.timer = time.AfterFunc(d.Expires.Sub(g.config.Now()), func() { end(EndExpired) })
+			s.timer = time.AfterFunc(at.Sub(s.Since), func() { s.end(EndExpired) })
 		}
 	}
-	return func() { g.leave(s) }, nil
+	return nil
 }
+
+// ends is when a permission ends that is used since a time; zero is never.
+func ends(d Decision, since time.Time) time.Time {
+	if d.MaxDuration <= 0 {
+		return d.Expires
+	}
+	if at := since.Add(d.MaxDuration); d.Expires.IsZero() || at.Before(d.Expires) {
+		return at
+	}
+	return d.Expires
+}
+
+const tooManyViewers = "the server has as many viewers as it may: try again later"
 
 // full returns a refusal if a limit is reached.
 func (g *Gate) full(s *Session) *Decision {
@@ -78,7 +98,7 @@ func (g *Gate) full(s *Session) *Decision {
 	case s.Action == Publish && g.publishers[s.Stream] == 0 && over(l.Publishers, len(g.publishers)):
 		d = refuse(TooManyPublishers, "the server has as many publishers as it may: try again later")
 	case s.Action == Play && over(l.Viewers, g.allViewers):
-		d = refuse(TooManyViewers, "the server has as many viewers as it may: try again later")
+		d = refuse(TooManyViewers, tooManyViewers)
 	case s.Action == Play && over(l.ViewersPerStream, g.viewers[s.Stream]):
 		d = refuse(TooManyViewersOfOne, "the stream has as many viewers as it may: try again later")
 	default:
@@ -90,6 +110,11 @@ func (g *Gate) full(s *Session) *Decision {
 func (g *Gate) leave(s *Session) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.removeSession(s)
+}
+
+// removeSession counts a session out, once.
+func (g *Gate) removeSession(s *Session) {
 	if g.sessions[s.number] != s {
 		return
 	}
@@ -113,6 +138,7 @@ const maxSessionsListed = 10_000
 // Sessions returns those who are in, oldest first: of one stream, or of all if it is "".
 func (g *Gate) Sessions(stream string) []Session {
 	g.mu.Lock()
+	g.sweepVisits(g.config.Now(), 0)
 	list := []Session{}
 	for _, s := range g.sessions {
 		if stream == "" || s.Stream == stream {

@@ -164,7 +164,7 @@ func (s *Signed) Decide(_ context.Context, r Request) Decision {
 		return refuse(Expired, "the token expired at "+g.Expires.UTC().Format(time.RFC3339)+": ask for a new one")
 	}
 	return Decision{
-		Allowed: true, Expires: g.Expires, TokenID: hashID(token),
+		Allowed: true, shown: true, Expires: g.Expires, TokenID: hashID(token),
 		// Every token for publishing a stream comes from whoever has the secret: the newer one takes over.
 		Credential: "signed " + r.Stream,
 	}

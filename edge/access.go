@@ -21,8 +21,9 @@ type Ask struct {
 	Protocol string
 	// Token is the one in the path, "" if there is none there.
 	Token string
-	// Segment: it is for one segment, and not for a playlist or a stream.
-	Segment bool
+	// Segment: it is for one segment, and not for a playlist or a stream. Index: it is for a multivariant playlist, with
+	// which HLS players begin.
+	Segment, Index bool
 }
 
 // Verdict is the answer.
@@ -73,6 +74,7 @@ func (p *path) lasts() bool { return p.protocol() != "hls" }
 func (e *Handler) admit(w http.ResponseWriter, r *http.Request, p *path) (permit context.Context, leave func(), ok bool) {
 	v := e.Access.MayWatch(r, Ask{
 		Name: p.name, Protocol: p.protocol(), Token: p.token, Segment: p.kind == file && strings.HasSuffix(p.file, ".ts"),
+		Index: p.kind == index || p.kind == indexByName,
 	})
 	if v.Status != 0 {
 		refuse(w, &v)

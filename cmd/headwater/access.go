@@ -31,12 +31,22 @@ type access struct {
 
 	files    *fileWatch
 	swaps    map[config.Policy]*auth.Swap // those that files are behind
-	jwks     *auth.JWKS                   // nil if there is none
-	callback *auth.Callback               // nil if there is none
+	stale    *staleness
+	jwks     *auth.JWKS     // nil if there is none
+	callback *auth.Callback // nil if there is none
+	// exists reports whether there is such a stream.
+	exists func(remux.StreamName) bool
 }
 
+// Who watches HLS has left when nothing was asked for within some segments, which may be longer than they should.
+const (
+	lapseSegments = 6
+	minLapse      = 30 * time.Second
+)
+
 func newAccess(cfg config.Config, logger *slog.Logger) (*access, error) {
-	a := &access{cfg: cfg, logger: logger, swaps: map[config.Policy]*auth.Swap{}}
+	a := &access{cfg: cfg, logger: logger, swaps: map[config.Policy]*auth.Swap{}, stale: &staleness{}}
+	a.exists = func(remux.StreamName) bool { return true }
 	a.files = newFileWatch(cfg.Auth.SecretFiles()...)
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	if cfg.Auth.JWKSURL != "" {
@@ -49,6 +59,7 @@ func newAccess(cfg config.Config, logger *slog.Logger) (*access, error) {
 				return nil, err
 			}
 			a.swaps[p] = auth.NewSwap(policy)
+			a.stale.set(staleName(p), false)
 		}
 	}
 	if cfg.Auth.CallbackURL != "" {
@@ -73,6 +84,8 @@ func newAccess(cfg config.Config, logger *slog.Logger) (*access, error) {
 			Publishers: cfg.Stream.MaxPublishers, Viewers: cfg.Stream.MaxViewers, ViewersPerStream: cfg.Stream.MaxViewersPerStream,
 		},
 		KeepAtExpiry: !cfg.Auth.EndAtExpiry,
+		KeepRemoved:  !cfg.Auth.EndOnRemoval,
+		Lapse:        max(minLapse, lapseSegments*cfg.HLS.Segment),
 	})
 	return a, nil
 }
@@ -109,12 +122,14 @@ func (a *access) reload() {
 		policy, err := a.read(p)
 		if err != nil {
 			a.logger.Error("keys were not read again, the old ones stay", "policy", string(p), "error", err)
+			a.stale.set(staleName(p), true)
 			continue
 		}
+		a.stale.set(staleName(p), false)
 		swap.Replace(policy)
+		a.Forget()
+		a.logger.Info("keys were read again", "policy", string(p), "ended", a.Recheck(swap))
 	}
-	a.Forget()
-	a.logger.Info("keys were read again")
 }
 
 func (a *access) rules(rules config.Rules) auth.Rules {
@@ -207,7 +222,12 @@ func (a *access) MayWatch(hr *http.Request, ask edge.Ask) edge.Verdict {
 		return a.refused(d)
 	case !d.Allowed:
 		return a.refused(d)
-	case isHLS:
+	case isHLS && a.exists(ask.Name):
+		if refusal := a.Visit(r, d, auth.Visitor{Client: hr.UserAgent(), Begins: ask.Index}); refusal != nil {
+			return a.refused(*refusal)
+		}
+		return edge.Verdict{}
+	case isHLS: // nobody watches what is not there
 		return edge.Verdict{}
 	}
 	return edge.Verdict{Enter: func(end func()) (func(), *edge.Verdict) {

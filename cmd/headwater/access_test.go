@@ -93,11 +93,40 @@ func TestAChangedKeysFileIsReadAgain(t *testing.T) {
 	if may("the-first-key") {
 		t.Error("the first key counts still")
 	}
+	sentAway := make(chan ingest.EndCause, 1)
+	d := s.access.mayPublish(publishing("live/test", "key=the-second-key"))
+	if _, refusal := d.Enter(func(cause ingest.EndCause) { sentAway <- cause }); refusal != nil {
+		t.Fatal(refusal.Reason)
+	}
 	write("nonsense")
-	s.access.reload()
-	if !may("the-second-key") {
+	eventually(t, "it is said that the file is damaged", func() bool {
+		_, reason := s.ready()
+		return strings.Contains(reason, "auth keys") && strings.Contains(metricsOf(t, s), `headwater_files_stale{files="auth keys"} 1`)
+	})
+	if !may("the-second-key") || len(sentAway) > 0 {
 		t.Error("a damaged file took the keys away")
 	}
+	write("live/test the-third-key\n")
+	select {
+	case cause := <-sentAway:
+		if cause != ingest.EndRevoked {
+			t.Errorf("sent away as %s", cause)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("whoever published with a key that was removed publishes still")
+	}
+	eventually(t, "all is well", func() bool {
+		ok, reason := s.ready()
+		return ok && reason == "" && strings.Contains(metricsOf(t, s), `headwater_files_stale{files="auth keys"} 0`)
+	})
+}
+
+// metricsOf returns what Prometheus would get.
+func metricsOf(t *testing.T, s *server) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	s.private.Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1/metrics", nil))
+	return w.Body.String()
 }
 
 // asking makes a viewer's request.
@@ -174,6 +203,43 @@ func TestRefusalsAreCountedByReason(t *testing.T) {
 	}
 	if n := s.refusals()["too-many-viewers-of-stream"]; n != 1 {
 		t.Errorf("%d counted", n)
+	}
+}
+
+// TestWhoWatchesHLSIsLetInAndSentAway: it counts like others, and what ends their permission ends that for HLS.
+func TestWhoWatchesHLSIsLetInAndSentAway(t *testing.T) {
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"allow":true,"max_duration":3600}`))
+	}))
+	defer backend.Close()
+	a := newTestAccess(t, func(c *config.Config) {
+		c.Auth.CallbackURL, c.Auth.Watch = backend.URL, config.Rules{{Pattern: "*", Policies: []config.Policy{config.PolicyCallback}}}
+		c.Stream.MaxViewersPerStream = 1
+	})
+	ask := func(token, player string, index bool) int {
+		r := asking("/live/test/x.m3u8?token=" + token)
+		r.Header.Set("User-Agent", player)
+		return a.MayWatch(r, edge.Ask{Name: "live/test", Protocol: "hls", Index: index}).Status
+	}
+	if ask("abc", "one", true) != 0 || ask("abc", "another", false) != 0 {
+		t.Error("the token of one viewer is not one viewer")
+	}
+	if got := ask("def", "one", true); got != http.StatusServiceUnavailable {
+		t.Errorf("one too many is answered with %d", got)
+	}
+	list := a.Sessions("live/test")
+	if len(list) != 1 || list[0].Protocol != "hls" || time.Until(*list[0].Expires) > time.Hour || !a.End(list[0].ID) {
+		t.Fatalf("sessions %+v", list)
+	}
+	if got := ask("abc", "one", false); got != http.StatusForbidden {
+		t.Errorf("who was sent away is answered with %d", got)
+	}
+	if got := ask("def", "one", true); got != 0 {
+		t.Errorf("the seat is taken still: %d", got)
+	}
+	a.exists = func(remux.StreamName) bool { return false }
+	if got := ask("ghi", "one", true); got != 0 || len(a.Sessions("")) != 1 {
+		t.Errorf("%d, and %d watch what is not there", got, len(a.Sessions("")))
 	}
 }
 

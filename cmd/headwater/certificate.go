@@ -31,13 +31,14 @@ func (c *certificate) load() error {
 	return nil
 }
 
-// reload reads the files again. If they do not fit together, the certificate stays as it is.
-func (c *certificate) reload(logger *slog.Logger) {
+// reload reads the files again. If they do not fit together, the certificate stays as it is, and it returns false.
+func (c *certificate) reload(logger *slog.Logger) bool {
 	if err := c.load(); err != nil {
 		logger.Error("certificate was not read again, the old one stays", "error", err)
-		return
+		return false
 	}
 	logger.Info("certificate was read again", "listener", c.key, "until", c.current.Load().Leaf.NotAfter)
+	return true
 }
 
 // config is the TLS configuration of the listener.

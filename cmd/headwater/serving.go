@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,12 +18,16 @@ func (s *server) ready() (bool, string) {
 	if s.draining.Load() {
 		return false, "the server is stopping"
 	}
+	var reasons []string
 	if s.hls != nil {
 		if h := s.hls.Health(); !h.OK {
-			return true, "HLS is served from memory, the storage fails: " + h.Reason
+			reasons = append(reasons, "HLS is served from memory, the storage fails: "+h.Reason)
 		}
 	}
-	return true, ""
+	if reason := s.access.stale.reason(); reason != "" {
+		reasons = append(reasons, reason)
+	}
+	return true, strings.Join(reasons, "; ")
 }
 
 // run runs everything until ctx ends or a listener fails, and returns after all of it
@@ -47,7 +52,11 @@ func (s *server) run(ctx context.Context) error {
 	}
 	wg.Go(s.access.run)
 	for _, c := range s.certificates {
-		wg.Go(func() { c.watch.run(s.access.ctx, s.logger, func() { c.reload(s.logger) }) })
+		name := strings.TrimSuffix(c.key, ".addr") + " certificate"
+		s.access.stale.set(name, false)
+		wg.Go(func() {
+			c.watch.run(s.access.ctx, s.logger, func() { s.access.stale.set(name, !c.reload(s.logger)) })
+		})
 	}
 	start("rtmp", s.listeners.rtmp, s.ingest.Serve)
 	start("rtmps", s.listeners.rtmps, s.ingest.Serve)

@@ -19,6 +19,7 @@ func (s *server) sources() admin.Sources {
 		Viewers:  map[string]func() admin.ViewerCounts{"rtmp": viewers(s.ingest.Metrics())},
 		Limits:   s.limits(),
 		Hooks:    s.hookStatus,
+		Stale:    s.access.stale.all,
 	}
 	if s.accessLog != nil {
 		sources.AccessLog = s.accessLogStatus

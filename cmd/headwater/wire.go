@@ -117,6 +117,7 @@ func (s *server) build() error {
 
 		MaxTakeovers: maxTakeovers(s.cfg.Stream.MaxTakeovers),
 	})
+	s.access.exists = func(name remux.StreamName) bool { return s.hub.Stream(name) != nil }
 	if s.cfg.FLV.Enabled {
 		s.flv = flv.NewServer(flv.Config{
 			Hub:        s.hub,

@@ -167,7 +167,7 @@ type Stream struct {
 	MaxStreams   int // streams at once
 
 	MaxPublishers       int // streams being published at once; 0 is no limit
-	MaxViewers          int // viewers of FLV and RTMP at once; 0 is no limit
+	MaxViewers          int // viewers of FLV, TS, RTMP and HLS at once; 0 is no limit
 	MaxViewersPerStream int // of these, of one stream
 }
 
@@ -224,6 +224,7 @@ type Auth struct {
 	HLSToken      HLSToken
 	CheckSegments bool // the token is needed for segments, too, not only for playlists
 	EndAtExpiry   bool // publishers and viewers are sent away when their permission expires
+	EndOnRemoval  bool // and when the key or secret that let them in is no longer in its file
 }
 
 // LogFormat is the shape of log lines.

@@ -158,9 +158,9 @@ var outputTable = []setting{
 
 	{key: "stream.max_publishers", def: "0", help: "streams published at once; 0 is no limit",
 		bind: func(c *Config) value { return count(&c.Stream.MaxPublishers, 0, 1_000_000) }},
-	{key: "stream.max_viewers", def: "0", help: "viewers of FLV, TS and RTMP at once; 0 is no limit",
+	{key: "stream.max_viewers", def: "0", help: "viewers of FLV, TS, RTMP and HLS at once; 0 is no limit",
 		bind: func(c *Config) value { return count(&c.Stream.MaxViewers, 0, 10_000_000) }},
-	{key: "stream.max_viewers_per_stream", def: "0", help: "viewers of FLV, TS and RTMP of one stream at once; 0 is no limit",
+	{key: "stream.max_viewers_per_stream", def: "0", help: "viewers of FLV, TS, RTMP and HLS of one stream at once; 0 is no limit",
 		bind: func(c *Config) value { return count(&c.Stream.MaxViewersPerStream, 0, 10_000_000) }},
 
 	{key: "flv.enabled", def: "true", help: "serve HTTP-FLV and WebSocket-FLV",
