@@ -95,6 +95,20 @@ func TestTheAPIListsAndEndsPublications(t *testing.T) {
 	}
 }
 
+func TestWhatViewersWaitForIsRedacted(t *testing.T) {
+	hub := remux.NewHub(remux.Config{})
+	t.Cleanup(hub.Close)
+	for _, name := range []remux.StreamName{"live/soon", "live/sk_8d2f9c11", "live/sk_77aa01ff"} {
+		_, cancel := hub.Expect(name, func(*remux.Stream) {})
+		t.Cleanup(cancel)
+	}
+	h := NewHandler(Config{Streams: hub, Logger: slog.New(slog.DiscardHandler)})
+	w := send(h, "GET", "/api/v1/streams", "")
+	if want := `"waiting":{"live/sk…":2,"live/soon":1}`; !strings.Contains(w.Body.String(), want) {
+		t.Errorf("%s has no %s", w.Body, want)
+	}
+}
+
 func TestTheTokenIsRequired(t *testing.T) {
 	h, _ := newTestHandler(t, "secret", true)
 	for token, want := range map[string]int{"": 401, "wrong": 401, "secret": 200} {

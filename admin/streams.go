@@ -77,10 +77,19 @@ func (h *handler) listStreams(w http.ResponseWriter, r *http.Request) {
 		list[i] = h.describe(r, s, false)
 	}
 	respond(w, r, struct {
-		Streams []streamInfo             `json:"streams"`
-		Waiting map[remux.StreamName]int `json:"waiting"`
-		Next    string                   `json:"next,omitempty"`
-	}{list, h.config.Streams.Waiting(), next})
+		Streams []streamInfo   `json:"streams"`
+		Waiting map[string]int `json:"waiting"`
+		Next    string         `json:"next,omitempty"`
+	}{list, h.waiting(), next})
+}
+
+// waiting counts those who wait for streams that nobody publishes: what they ask for may be a secret.
+func (h *handler) waiting() map[string]int {
+	all := map[string]int{}
+	for name, n := range h.config.Streams.Waiting() {
+		all[name.Redacted()] += n
+	}
+	return all
 }
 
 func (h *handler) showStream(w http.ResponseWriter, r *http.Request) {

@@ -174,3 +174,46 @@ func FuzzJWKS(f *testing.F) {
 		}
 	})
 }
+
+// TestAnUnknownKeyIsFetchedThoughAKeyOfAFileHasItsAlgorithm: the key of the file has no ID, and so fits every token.
+func TestAnUnknownKeyIsFetchedThoughAKeyOfAFileHasItsAlgorithm(t *testing.T) {
+	var set atomic.Pointer[[]byte]
+	var fetches atomic.Int32
+	old := jwksOf(t, jwkOf(t, signers()[algES256], "old"))
+	set.Store(&old)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fetches.Add(1)
+		_, _ = w.Write(*set.Load())
+	}))
+	defer srv.Close()
+	j := runJWKS(t, srv.URL, time.Hour)
+	_, fromFile, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fixed, err := keyFor(fromFile.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := NewJWT(JWTConfig{Keys: []VerificationKey{fixed}, Remote: j, Now: at(jwtNow).now})
+	next := jwksOf(t, jwkOf(t, signers()[algEdDSA], "new"))
+	set.Store(&next)
+	long := func() {
+		j.mu.Lock()
+		j.fetched = j.fetched.Add(-jwksRetry)
+		j.mu.Unlock()
+	}
+	long()
+	sign := func(kid any) string {
+		return "token=" + signers()[algEdDSA].sign(t, ticket(nil), map[string]any{"kid": kid})
+	}
+	expect(t, p, asking(Play, "live/test", sign("new")), "")
+	// Whatever else is shown, there is no other fetch: right after that one for nobody, later for an unknown ID alone.
+	expect(t, p, asking(Play, "live/test", sign("unknown")), BadToken)
+	long()
+	wrong := sign("new")
+	expect(t, p, asking(Play, "live/test", wrong[:len(wrong)-8]+"AAAAAAAA"), BadToken)
+	if n := fetches.Load(); n != 2 {
+		t.Errorf("%d fetches, want 2", n)
+	}
+}

@@ -22,6 +22,8 @@ const (
 const (
 	// jwtCache is how long a verified token need not be verified again: an RSA signature takes some 30 µs.
 	jwtCache = 30 * time.Second
+	// jwtLeeway is by how much the clock of who makes tokens may differ from ours.
+	jwtLeeway = 30 * time.Second
 	// maxCandidates bounds how many keys one token is tried with: as many as a rotation ever needs.
 	maxCandidates = 8
 )
@@ -32,8 +34,10 @@ const (
 //	stream   a Pattern, or a list of them; a reserved stream (see Names) needs its very name
 //	exp      when it ends; required, like the two above
 //	nbf      when it begins
-//	sub      who it is: the same one may take a stream over
+//	sub      who it is: the same one may take a stream over; without it only who has the same token
 //	jti      what it is revoked by
+//
+// Clocks differ: exp counts half a minute later, and nbf half a minute earlier.
 //
 // Each key verifies by the one algorithm that it was given for, whatever the token says. Tokens with "crit" (RFC 7515,
 // section 4.1.11) are refused, for no extension is understood.
@@ -78,7 +82,8 @@ func (p *JWT) Decide(ctx context.Context, r Request) Decision {
 		return refuse(NoToken, needToken(r.Action))
 	}
 	claims, err := p.parse(token)
-	if errors.Is(err, errNoKey) && p.config.Remote != nil && p.config.Remote.Await(ctx) {
+	if p.config.Remote != nil && (errors.Is(err, errNoKey) || errors.Is(err, jwt.ErrTokenSignatureInvalid) && p.unknownKey(token)) &&
+		p.config.Remote.Await(ctx) {
 		claims, err = p.parse(token)
 	}
 	if err != nil {
@@ -87,10 +92,21 @@ func (p *JWT) Decide(ctx context.Context, r Request) Decision {
 	return p.judge(r, token, claims)
 }
 
+// unknownKey reports whether a token has a key ID that no fetched key has. A key from a file has none, and so is tried
+// with every token of its algorithm.
+func (p *JWT) unknownKey(token string) bool {
+	t, _, err := jwt.NewParser().ParseUnverified(token, &jwt.RegisteredClaims{})
+	if err != nil {
+		return false
+	}
+	kid, _ := t.Header["kid"].(string)
+	return kid != "" && !slices.ContainsFunc(p.config.Remote.Keys(), func(k VerificationKey) bool { return k.id == kid })
+}
+
 func (p *JWT) parse(token string) (*jwtClaims, error) {
 	options := []jwt.ParserOption{
 		jwt.WithValidMethods([]string{algHS256, algRS256, algES256, algEdDSA}),
-		jwt.WithExpirationRequired(), jwt.WithStrictDecoding(), jwt.WithTimeFunc(p.config.Now),
+		jwt.WithExpirationRequired(), jwt.WithStrictDecoding(), jwt.WithTimeFunc(p.config.Now), jwt.WithLeeway(jwtLeeway),
 	}
 	if p.config.Issuer != "" {
 		options = append(options, jwt.WithIssuer(p.config.Issuer))
@@ -161,11 +177,11 @@ func (p *JWT) judge(r Request, token string, c *jwtClaims) Decision {
 	case r.Reserved && !slices.Contains(c.Stream, r.Stream):
 		return reserved()
 	}
-	d := Decision{Allowed: true, shown: true, Expires: c.ExpiresAt.Time, TokenID: tokenID(c.ID, token), CacheFor: jwtCache}
+	d := Decision{Allowed: true, shown: true, Expires: c.ExpiresAt.Add(jwtLeeway), TokenID: tokenID(c.ID, token), CacheFor: jwtCache}
 	if d.CacheFor = min(jwtCache, d.Expires.Sub(p.config.Now())); d.CacheFor < 0 {
 		d.CacheFor = 0
 	}
-	d.Credential = "jwt stream " + r.Stream
+	d.Credential = fmt.Sprintf("jwt token %q %q", c.Issuer, d.TokenID)
 	if c.Subject != "" {
 		d.Credential = fmt.Sprintf("jwt subject %q %q", c.Issuer, c.Subject)
 	}

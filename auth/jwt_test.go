@@ -107,7 +107,7 @@ func TestTokensOfEachAlgorithmAreTaken(t *testing.T) {
 	for name, s := range signers() {
 		token := "token=" + s.sign(t, ticket(nil), nil)
 		d := expect(t, jwtPolicy(s.key(t)), asking(Play, "live/test", token), "")
-		if d.TokenID != "ticket-1" || d.Expires.Unix() != jwtNow+60 || d.CacheFor <= 0 || !strings.Contains(d.Credential, "alice") {
+		if d.TokenID != "ticket-1" || d.Expires.Unix() != jwtNow+90 || d.CacheFor <= 0 || !strings.Contains(d.Credential, "alice") {
 			t.Errorf("%s: %+v", name, d)
 		}
 		expect(t, jwtPolicy(all...), asking(Play, "live/test", token), "")
@@ -134,8 +134,10 @@ func TestClaimsSayWhatATokenIsGoodFor(t *testing.T) {
 		{"no stream", jwt.MapClaims{"stream": nil}, Play, "live/test", BadToken},
 		{"a number for a stream", jwt.MapClaims{"stream": 7}, Play, "live/test", BadToken},
 		{"no expiry", jwt.MapClaims{"exp": nil}, Play, "live/test", BadToken},
-		{"expired", jwt.MapClaims{"exp": jwtNow}, Play, "live/test", Expired},
-		{"not yet", jwt.MapClaims{"nbf": jwtNow + 1}, Play, "live/test", NotYetValid},
+		{"expired", jwt.MapClaims{"exp": jwtNow - 30}, Play, "live/test", Expired},
+		{"not yet", jwt.MapClaims{"nbf": jwtNow + 31}, Play, "live/test", NotYetValid},
+		{"expired by a clock that is slow", jwt.MapClaims{"exp": jwtNow - 29}, Play, "live/test", ""},
+		{"not yet by a clock that is fast", jwt.MapClaims{"nbf": jwtNow + 30}, Play, "live/test", ""},
 		{"expiry as text", jwt.MapClaims{"exp": "never"}, Play, "live/test", BadToken},
 		{"another issuer", jwt.MapClaims{"iss": "x"}, Play, "live/test", BadToken},
 		{"another audience", jwt.MapClaims{"aud": "x"}, Play, "live/test", BadToken},
@@ -286,5 +288,32 @@ func TestAnotherSignatureIsNotAnotherToken(t *testing.T) {
 	}
 	if a, b := tokenID("", token), tokenID("", other); a != b {
 		t.Errorf("IDs %s and %s", a, b)
+	}
+}
+
+// TestTokensWithoutASubjectAreDifferentPublishers: one does not take over what another publishes.
+func TestTokensWithoutASubjectAreDifferentPublishers(t *testing.T) {
+	s := signers()[algEdDSA]
+	credential := func(changes jwt.MapClaims) string {
+		claims := ticket(jwt.MapClaims{"action": "publish", "sub": nil, "jti": nil})
+		maps.Copy(claims, changes)
+		return expect(t, jwtPolicy(s.key(t)), asking(Publish, "live/test", "token="+s.sign(t, claims, nil)), "").Credential
+	}
+	all := map[string]string{}
+	for name, changes := range map[string]jwt.MapClaims{
+		"nothing": nil, "another time": {"exp": jwtNow + 61}, "an ID": {"jti": "a"}, "another ID": {"jti": "b"}, "an ID of another issuer": {"jti": "a", "iss": "x"},
+		"a subject": {"sub": "a"}, "a subject of another issuer": {"sub": "a", "iss": "x"},
+	} {
+		c := credential(changes)
+		if c != credential(changes) {
+			t.Errorf("%s: the same token is somebody else", name)
+		}
+		if other, taken := all[c]; taken {
+			t.Errorf("%s is %s", name, other)
+		}
+		all[c] = name
+	}
+	if credential(jwt.MapClaims{"sub": "a"}) != credential(jwt.MapClaims{"sub": "a", "exp": jwtNow + 61}) {
+		t.Error("another token of the same subject is somebody else")
 	}
 }

@@ -142,7 +142,9 @@ func (g *Gate) Sessions(stream string) []Session {
 	list := []Session{}
 	for _, s := range g.sessions {
 		if stream == "" || s.Stream == stream {
-			list = append(list, *s)
+			shown := *s
+			shown.asked, shown.decision = Request{}, Decision{} // which have what was shown
+			list = append(list, shown)
 		}
 	}
 	g.mu.Unlock()

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/headwater-live/headwater/remux"
 )
 
 // origin knows the addresses of a live origin: Headwater, or a stand-in that
@@ -43,7 +45,7 @@ func (o origin) awaited(ctx context.Context, name string) error {
 		if err := json.Unmarshal(f.body, &list); err != nil {
 			return err
 		}
-		if list.Waiting[app+"/"+name] > 0 {
+		if list.Waiting[remux.StreamName(app+"/"+name).Redacted()] > 0 {
 			return nil
 		}
 	}

@@ -48,7 +48,6 @@ func (se *session) play(r *rtmp.PlayRequest) error {
 	if adm.ended != nil {
 		p.done.Go(func() { se.watchPermission(ctx, r.StreamID, adm.ended) })
 	}
-	se.log.Debug("player began", "stream", string(name))
 	return nil
 }
 
@@ -78,6 +77,7 @@ func (se *session) send(ctx context.Context, p *player, id uint32, name remux.St
 		_ = se.conn.Close() // so that reading ends too
 		return
 	}
+	se.log.Debug("player began", "stream", string(name))
 	se.wire.steps.Tune()
 	out := &playOutput{conn: se.conn, wants: &p.wants, chunk: format.chunkSize, turn: &se.turn}
 	sent := new(atomic.Uint64)

@@ -46,7 +46,11 @@ func (v *viewing) viewer(out bytelog.Output) *bytelog.Viewer {
 
 // left is called when the viewer has gone.
 func (v *viewing) left(err error) {
-	v.server.config.Logger.Debug("viewer left", "stream", string(v.name), "remote", v.remote, "error", err)
+	name := v.name.Redacted()
+	if v.found != nil {
+		name = string(v.name)
+	}
+	v.server.config.Logger.Debug("viewer left", "stream", name, "remote", v.remote, "error", err)
 	if v.found != nil {
 		v.remove()
 		v.found.Leave()

@@ -35,6 +35,23 @@ func (n StreamName) Split() (app, name string) {
 	return app, name
 }
 
+// shortestSecret is the least length of a name that may be a secret, in bytes: no key is shorter.
+const shortestSecret = 8
+
+// Redacted returns the name as it may be shown where nobody has published it: a viewer asks for whatever was pasted into
+// a player, which may be somebody's secret stream key. Of a long part the first two bytes are left.
+func (n StreamName) Redacted() string {
+	app, name := n.Split()
+	return redact(app) + "/" + redact(name)
+}
+
+func redact(part string) string {
+	if len(part) < shortestSecret {
+		return part
+	}
+	return part[:2] + "…"
+}
+
 func validPart(s string) bool {
 	if len(s) == 0 || len(s) > MaxNamePart || s[0] == '.' {
 		return false

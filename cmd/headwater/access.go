@@ -266,15 +266,24 @@ func (a *access) refused(d auth.Decision) edge.Verdict {
 }
 
 // adminAccess is the gate as package admin wants it.
-type adminAccess struct{ gate *auth.Gate }
+type adminAccess struct{ *access }
 
-func (a adminAccess) Sessions(stream string) any { return a.gate.Sessions(stream) }
-func (a adminAccess) EndSession(id string) bool  { return a.gate.End(id) }
-func (a adminAccess) Denylist() any              { return a.gate.Denylist() }
-func (a adminAccess) Allow(id string) bool       { return a.gate.Allow(id) }
+func (a adminAccess) EndSession(id string) bool { return a.End(id) }
+func (a adminAccess) Denylist() any             { return a.Gate.Denylist() }
+
+// Sessions does not show the names of streams that nobody publishes, for which viewers wait.
+func (a adminAccess) Sessions(stream string) any {
+	list := a.Gate.Sessions(stream)
+	for i, s := range list {
+		if name := remux.StreamName(s.Stream); s.Action == auth.Play && !a.exists(name) {
+			list[i].Stream = name.Redacted()
+		}
+	}
+	return list
+}
 
 func (a adminAccess) Deny(d admin.Denial, ttl time.Duration) (any, int, error) {
-	e, ended, err := a.gate.Deny(auth.Entry{Token: d.Token, Stream: auth.Pattern(d.Stream), Action: auth.Action(d.Action)}, ttl)
+	e, ended, err := a.Gate.Deny(auth.Entry{Token: d.Token, Stream: auth.Pattern(d.Stream), Action: auth.Action(d.Action)}, ttl)
 	if errors.Is(err, auth.ErrEntry) || errors.Is(err, auth.ErrTTL) {
 		err = fmt.Errorf("%w: %w", admin.ErrInvalid, err)
 	}

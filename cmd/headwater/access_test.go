@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -177,6 +178,22 @@ func TestWhereTheTokenStandsIsASetting(t *testing.T) {
 		if v := a.MayWatch(asking("/live/test/00/1.ts"), segment); (v.Status == 0) != (!test.checkSegments || test.unguardedWatch) {
 			t.Errorf("%+v: a segment without a token is answered with %d", test, v.Status)
 		}
+	}
+}
+
+func TestTheNamesThatViewersAskForAreRedactedWhereNobodyPublishes(t *testing.T) {
+	s := runServer(t, func(*config.Config) {})
+	d := s.access.mayPlay(publishing("live/sk_8d2f9c11", ""))
+	if _, refusal := d.Enter(func(ingest.EndCause) {}); refusal != nil {
+		t.Fatal(refusal.Reason)
+	}
+	list := func() string { return fmt.Sprint(adminAccess{s.access}.Sessions("")) }
+	if got := list(); strings.Contains(got, "sk_8d2f9c11") || !strings.Contains(got, "live/sk…") {
+		t.Errorf("sessions: %s", got)
+	}
+	s.access.exists = func(remux.StreamName) bool { return true }
+	if got := list(); !strings.Contains(got, "live/sk_8d2f9c11") {
+		t.Errorf("sessions of a stream that is published: %s", got)
 	}
 }
 

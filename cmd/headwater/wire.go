@@ -164,7 +164,7 @@ func (s *server) build() error {
 		Sources:   s.sources(),
 		PerStream: s.cfg.Metrics.PerStream,
 		Token:     token,
-		Access:    adminAccess{s.access.Gate},
+		Access:    adminAccess{s.access},
 		Logger:    s.logger,
 	}), s.logger)
 	return s.openHooks()
