@@ -132,7 +132,7 @@ func (e *Handler) get(w http.ResponseWriter, r *http.Request, rec *record) {
 	case ok && p.kind == indexByName && e.HLS != nil:
 		e.HLS.ServeIndex(w, r, p.name, true)
 	case ok && p.kind == file && e.HLS != nil:
-		e.HLS.ServeFile(w, r, p.name, p.incarnation, p.file)
+		e.HLS.ServeFile(newFileWriter(w, r), r, p.name, p.incarnation, p.file)
 	case ok && p.kind == flv && e.FLV != nil:
 		e.FLV.Serve(w, r, p.name, permit, rec.leaving(leave))
 	case ok && p.kind == ts && e.TS != nil:
@@ -207,6 +207,7 @@ func NewServer(handler http.Handler, config ServerConfig) *http.Server {
 	return &http.Server{
 		Handler:           handler,
 		ConnState:         config.Limiter.ConnState,
+		ConnContext:       withConn,
 		ReadHeaderTimeout: config.HeaderTimeout,
 		ReadTimeout:       config.HeaderTimeout,
 		WriteTimeout:      writeTimeout,

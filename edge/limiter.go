@@ -159,6 +159,11 @@ type limitedTCP struct {
 	*net.TCPConn
 	limitedConn
 	answered atomic.Bool
+
+	// Of the goroutine that answers requests.
+
+	sender sender
+	more   bool // the body comes right after what is being written
 }
 
 // What net/http answers by itself when a header is too large or is none. Handlers never do.
@@ -177,6 +182,9 @@ func (c *limitedTCP) Write(b []byte) (int, error) {
 		c.limiter.refusals.large.Add(1)
 	case bytes.HasPrefix(b, malformed):
 		c.limiter.refusals.malformed.Add(1)
+	}
+	if c.more {
+		return c.sender.sendHead(c.TCPConn, b)
 	}
 	return c.TCPConn.Write(b)
 }

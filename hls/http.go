@@ -68,49 +68,14 @@ func (c *Channel) serveSegment(w http.ResponseWriter, r *http.Request, p *publis
 		http.ServeContent(w, r, "", f.date, f.memory.reader())
 		return
 	}
-	blob, err := c.server.config.Storage.Open(c.folder() + "/" + uri)
+	blob, err := c.open(f.segment)
 	if err != nil {
 		c.unreadable(w, uri, err)
 		return
 	}
 	defer func() { _ = blob.Close() }()
 	c.segmentHeaders(w.Header(), uri)
-	http.ServeContent(headFirst{w}, r, "", f.date, blob)
-}
-
-// headFirst sends the header before the body is read: otherwise net/http reads the
-// first 512 bytes to send them along, and only the rest goes out with sendfile.
-type headFirst struct{ http.ResponseWriter }
-
-// WriteHeader implements http.ResponseWriter.
-func (w headFirst) WriteHeader(status int) {
-	w.ResponseWriter.WriteHeader(status)
-	if status == http.StatusOK || status == http.StatusPartialContent {
-		_ = http.NewResponseController(w.ResponseWriter).Flush() // the body's write meets the same error
-	}
-}
-
-// sendChunk is how much one sendfile sends, in bytes: a system call that takes longer
-// than some 20 µs loses its processor to another thread, which costs more than to call
-// again. Measured with segments of 650 KB it doubles what a server of two cores sends.
-const sendChunk = 128 << 10
-
-// ReadFrom implements io.ReaderFrom, through which net/http comes to sendfile. It gets
-// a limited file from http.ServeContent.
-func (w headFirst) ReadFrom(r io.Reader) (n int64, err error) {
-	limited, ok := r.(*io.LimitedReader)
-	if !ok {
-		return io.Copy(w.ResponseWriter, r)
-	}
-	for limited.N > 0 {
-		sent, err := io.CopyN(w.ResponseWriter, limited.R, min(limited.N, sendChunk))
-		n += sent
-		limited.N -= sent
-		if err != nil {
-			return n, err
-		}
-	}
-	return n, nil
+	http.ServeContent(w, r, "", f.date, blob)
 }
 
 // unreadable answers for a segment that should be in the storage. It may have expired

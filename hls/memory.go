@@ -23,7 +23,7 @@ func (c *Channel) mayHold(size int64) bool {
 		s := c.window.removed[i]
 		c.window.removed = slices.Delete(c.window.removed, i, i+1)
 		c.drop(s)
-		s.gone.Store(true)
+		c.server.gone(s)
 		c.writer.remove(s)
 	}
 	return true

@@ -23,8 +23,9 @@ type published struct {
 
 // file is a segment that may be fetched.
 type file struct {
-	uri  string
-	date time.Time
+	uri     string
+	date    time.Time
+	segment *segment
 	// memory has the bytes of a segment that is not in the storage, else nothing.
 	memory slabs
 }
@@ -87,7 +88,7 @@ func (w *window) files() (first uint64, files []file) {
 	for _, list := range [...][]*segment{w.removed, w.listed} {
 		for _, s := range list {
 			f := &files[s.sequence-first]
-			f.uri, f.date = s.uri, s.date
+			f.uri, f.date, f.segment = s.uri, s.date, s
 			if !s.stored.Load() {
 				f.memory = s.data
 			}

@@ -150,7 +150,7 @@ func (c *Channel) remove(now time.Time) (some bool) {
 	gone := c.window.expired(now, c.server.config.Retain)
 	for _, s := range gone {
 		c.drop(s)
-		s.gone.Store(true)
+		c.server.gone(s)
 		if s.evicted.Load() {
 			c.server.metrics.SegmentsEvicted.Add(1)
 		}

@@ -45,6 +45,10 @@ type segment struct {
 	// evicted: the quota wants it gone before its time. gone: it is.
 	evicted, gone atomic.Bool
 
+	// open is the file while it stays open, guarded by openFiles.mu. cold is for whoever has the kernel send it.
+	open *openFile
+	cold atomic.Bool
+
 	// Of the writer.
 
 	sum    digest

@@ -118,6 +118,7 @@ type Server struct {
 	cut          context.CancelFunc
 	channels     sync.WaitGroup
 	quota        quota
+	files        openFiles
 
 	mu     sync.RWMutex
 	byName map[remux.StreamName]*names
@@ -127,6 +128,7 @@ type Server struct {
 func NewServer(config Config) *Server {
 	s := &Server{config: config.withDefaults(), byName: make(map[remux.StreamName]*names)}
 	s.metrics.PublishDelay = histogram.New(publishDelays...)
+	s.files.max = openFilesLimit()
 	s.segmentCache = segmentCacheControl(config.SegmentMaxAge)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.hard, s.cut = context.WithCancel(context.Background())
@@ -146,6 +148,7 @@ func (s *Server) Stop() { s.stopping.Store(true) }
 func (s *Server) Close(ctx context.Context) {
 	s.Stop()
 	defer s.cut()
+	defer s.files.close()
 	s.cancel()
 	done := make(chan struct{})
 	go func() {

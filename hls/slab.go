@@ -6,6 +6,8 @@ import (
 	"sync"
 )
 
+var errSeek = errors.New("seek before the beginning of a segment")
+
 // slabSize is a multiple of the 188 bytes of a transport packet, near 128 KiB: few
 // enough pieces for one writev, small enough that an open segment of a small stream
 // does not hold much more memory than it has bytes.
@@ -101,7 +103,7 @@ func (r *slabReader) Seek(offset int64, whence int) (int64, error) {
 		offset += int64(r.slabs.size)
 	}
 	if offset < 0 {
-		return 0, errors.New("seek before the beginning of a segment")
+		return 0, errSeek
 	}
 	r.at = offset
 	return offset, nil

@@ -1,0 +1,151 @@
+package edge
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"unsafe"
+)
+
+const (
+	// quickPiece is how many bytes in memory one sendfile sends: it takes some 100 µs, in which neither the collector
+	// nor another goroutine gets the processor.
+	quickPiece = 1 << 20
+	// slowPiece is how many bytes one sendfile sends that may wait for a disk. One that lasts longer than some 20 µs
+	// loses its processor to another thread, which costs more than to call again.
+	slowPiece = 128 << 10
+)
+
+// sender sends with system calls of its own. It belongs to the goroutine that answers a connection's requests.
+type sender struct {
+	raw syscall.RawConn
+	// write and send are bound once, so that calling them allocates nothing.
+	write, send func(fd uintptr) bool
+
+	// The arguments and results of writeHead.
+	head []byte
+	n    int
+
+	// Those of sendFile.
+	source int
+	quick  bool
+	offset int64
+	left   int64
+	errno  syscall.Errno
+}
+
+func (s *sender) open(conn *net.TCPConn) error {
+	if s.raw != nil {
+		return nil
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	s.raw, s.write, s.send = raw, s.writeHead, s.sendFile
+	return nil
+}
+
+// sendHead writes a header after which a body follows at once, so that they share packets.
+func (s *sender) sendHead(conn *net.TCPConn, b []byte) (int, error) {
+	if err := s.open(conn); err != nil {
+		return 0, err
+	}
+	s.head, s.n = b, 0
+	err := s.raw.Write(s.write)
+	s.head = nil
+	if err != nil || s.n == len(b) {
+		return s.n, err
+	}
+	n, err := conn.Write(b[s.n:]) // the socket is full, or broken
+	return s.n + n, err
+}
+
+func (s *sender) writeHead(fd uintptr) bool {
+	const flags = syscall.MSG_MORE | syscall.MSG_DONTWAIT | syscall.MSG_NOSIGNAL
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, fd,
+		uintptr(unsafe.Pointer(unsafe.SliceData(s.head))), uintptr(len(s.head)), flags, 0, 0)
+	if errno == 0 {
+		s.n = int(n)
+	}
+	return true
+}
+
+// sendBody sends a body that stands in a file, up to the write deadline.
+func (s *sender) sendBody(conn *net.TCPConn, _ io.Reader, body inFile, size int64) (int64, error) {
+	if size <= 0 {
+		return 0, nil
+	}
+	if err := s.open(conn); err != nil {
+		return 0, err
+	}
+	file, offset, cold := body.InFile()
+	source, err := descriptor(file)
+	if err != nil {
+		return 0, err
+	}
+	// What was not in memory may be on its way there, and whoever sends it waits for the disk.
+	s.quick = !cold.Load() && inMemory(source, offset, size)
+	if !s.quick {
+		cold.Store(true)
+	}
+	s.source, s.offset, s.left, s.errno = source, offset, size, 0
+	err = s.raw.Write(s.send)
+	if s.errno != 0 {
+		err = os.NewSyscallError("sendfile", s.errno)
+	}
+	if err == nil && s.left > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		err = fmt.Errorf("send a file: %w", err)
+	}
+	return size - s.left, err
+}
+
+// descriptor returns the number of a file's descriptor, which is good for as long as the file is open.
+func descriptor(file *os.File) (fd int, err error) {
+	raw, err := file.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(n uintptr) { fd = int(n) })
+	}
+	return fd, err
+}
+
+// sendFile makes the system calls; it returns false to be called again when there is room.
+func (s *sender) sendFile(fd uintptr) bool {
+	for s.left > 0 {
+		n, errno := s.sendPiece(int(fd))
+		switch {
+		case errno == syscall.EAGAIN:
+			return false
+		case errno == syscall.EINTR:
+		case errno != 0:
+			s.errno = errno
+			return true
+		case n == 0: // somebody has cut the file
+			return true
+		}
+		s.left -= int64(n)
+	}
+	return true
+}
+
+// sendPiece sends as much as one system call may, and moves the offset on. The scheduler is told of those that may
+// wait for a disk.
+func (s *sender) sendPiece(fd int) (n int, errno syscall.Errno) {
+	if s.quick {
+		return sendQuickly(fd, s.source, &s.offset, int(min(s.left, quickPiece)))
+	}
+	n, err := syscall.Sendfile(fd, s.source, &s.offset, int(min(s.left, slowPiece)))
+	if err != nil {
+		errno, ok := err.(syscall.Errno)
+		if !ok {
+			errno = syscall.EIO
+		}
+		return 0, errno
+	}
+	return n, 0
+}

@@ -1,0 +1,8 @@
+package edge
+
+import "syscall"
+
+const (
+	noATime      = syscall.O_NOATIME
+	canSendFiles = true
+)

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package edge
+
+const (
+	noATime      = 0
+	canSendFiles = false
+)
