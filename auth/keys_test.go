@@ -115,6 +115,14 @@ func TestAFileOfSecretsThatOthersReadIsRefused(t *testing.T) {
 			t.Errorf("lines %q", SecretLines(data))
 		}
 	}
+	for mode, want := range map[os.FileMode]bool{0o644: true, 0o600: true, 0o664: false, 0o646: false} {
+		if err := os.Chmod(name, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadKeyFile(name); (err == nil) != want || !want && !errors.Is(err, ErrFileWritable) {
+			t.Errorf("public keys, mode %o: %v", mode, err)
+		}
+	}
 	if _, err := ReadSecretFile(filepath.Dir(name)); err == nil {
 		t.Error("a folder was read")
 	}

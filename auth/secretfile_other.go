@@ -4,5 +4,5 @@ package auth
 
 import "io/fs"
 
-// tooOpen is false where modes say nothing about who may read a file.
-func tooOpen(fs.FileMode) bool { return false }
+// anyBits is false where modes say nothing about who may read or write a file.
+func anyBits(fs.FileMode, fs.FileMode) bool { return false }

@@ -4,5 +4,5 @@ package auth
 
 import "io/fs"
 
-// tooOpen reports whether a file's mode lets others read it, or anybody but its owner write it.
-func tooOpen(mode fs.FileMode) bool { return mode.Perm()&0o027 != 0 }
+// anyBits reports whether a file's mode has any of some permissions.
+func anyBits(mode, bits fs.FileMode) bool { return mode.Perm()&bits != 0 }

@@ -26,8 +26,12 @@ func newConfigCheck() *cobra.Command {
 			}
 			s.file = args[0]
 		}
-		if _, err := config.Load(s.sources()); err != nil {
+		cfg, err := config.Load(s.sources())
+		if err != nil {
 			return err
+		}
+		for _, w := range cfg.Warnings() {
+			fmt.Fprintf(cmd.ErrOrStderr(), "headwater: warning: %s\n", w)
 		}
 		if used := s.sources().UsedFile(); used != "" {
 			fmt.Fprintf(cmd.OutOrStdout(), "%s is valid\n", used)

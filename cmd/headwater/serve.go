@@ -40,6 +40,9 @@ SIGHUP reads the configuration again.`,
 		level := new(slog.LevelVar)
 		level.Set(cfg.Log.Level)
 		logger := newLogger(cmd.ErrOrStderr(), cfg.Log.Format, level)
+		for _, w := range cfg.Warnings() {
+			logger.Warn("the configuration is unwise", "warning", w)
+		}
 		r := &reloader{
 			load:    func() (config.Config, error) { return config.Load(s.sources()) },
 			running: cfg, level: level, logger: logger,

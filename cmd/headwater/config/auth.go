@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -82,7 +81,7 @@ func (a Auth) JWTKeys() ([]auth.VerificationKey, error) {
 		keys = append(keys, k)
 	}
 	if a.JWTKeysFile != "" {
-		data, err := os.ReadFile(a.JWTKeysFile) // public keys: anybody may read them
+		data, err := auth.ReadKeyFile(a.JWTKeysFile)
 		if err != nil {
 			return nil, err
 		}

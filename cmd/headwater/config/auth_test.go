@@ -33,3 +33,50 @@ func TestAStreamWithASecretNameNeedsARuleWithKeys(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsUnwiseIsSaid(t *testing.T) {
+	folder := t.TempDir()
+	cert, key := writePair(t, folder, "pair")
+	file := write(t, "headwater.yaml", "auth: {key: a-secret-key, secret: another-secret-of-some-length}\nlog: {level: debug}\nhttps: {addr: \"127.0.0.1:0\", cert: "+
+		cert+", key: "+key+"}\n")
+	warnings := func(url string) string {
+		t.Helper()
+		t.Setenv("HEADWATER_AUTH_CALLBACK_URL", url)
+		t.Setenv("HEADWATER_AUTH_JWKS_URL", url)
+		t.Setenv("HEADWATER_ADMIN_TOKEN", "an-admin-token-of-the-environment")
+		c, err := Load(Sources{File: file})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(c.Warnings(), "\n")
+	}
+	for _, url := range []string{"", "https://example.com/x?key=url-key", "http://127.0.0.1/", "http://localhost:1/", "http://[::1]/"} {
+		if got := warnings(url); got != "" {
+			t.Errorf("%s: %s", url, got)
+		}
+	}
+	for _, f := range []string{file, key} {
+		if err := os.Chmod(f, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := warnings("http://example.com/x?key=url-key")
+	for _, want := range []string{
+		"auth.callback_url: http://", "auth.jwks_url: http://", file + " has secrets (auth.key, auth.secret): others can read", "https.key: " + key + ": others can read",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not said:\n%s", want, got)
+		}
+	}
+	for _, secret := range []string{"a-secret-key", "another-secret", "url-key", "admin"} {
+		if strings.Contains(got, secret) {
+			t.Errorf("%s is said:\n%s", secret, got)
+		}
+	}
+	if err := os.Chmod(file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := warnings(""); strings.Contains(got, file) {
+		t.Errorf("it is said of a file that nobody else can read: %s", got)
+	}
+}
