@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// Loopback allows what comes from this machine: publishing, on a server that nobody has configured.
+// Loopback allows what comes from this machine: publishing, on a server that nobody has configured. What a proxy on this
+// machine passes on does not come from it, as far as the proxy says what it is.
 type Loopback struct{}
 
 // Decide implements Policy.
@@ -14,12 +15,16 @@ func (Loopback) Decide(_ context.Context, r Request) Decision {
 		return reserved()
 	}
 	from := r.Remote.Addr().Unmap()
-	if from.IsLoopback() {
-		return Decision{Allowed: true, Credential: addressAndQuery(r)}
+	if from.IsLoopback() && !r.Relayed {
+		return Decision{Allowed: true, Local: true, Credential: addressAndQuery(r)}
 	}
 	if r.Action == Publish {
 		return refuse(NotAllowed, fmt.Sprintf("publishing from %s is not allowed: this server takes streams from its own "+
 			"machine only, until its operator sets auth.publish", from))
+	}
+	if from.IsLoopback() {
+		return refuse(NotAllowed, "this stream can be watched by programs on the server's own machine only: at 127.0.0.1 or "+
+			"localhost, not through a proxy, and not by a web page of another site")
 	}
 	return refuse(NotAllowed, "this stream can be watched on the server's own machine only, until its operator sets auth.watch")
 }

@@ -45,6 +45,9 @@ type Request struct {
 	Remote netip.AddrPort
 	// Protocol is "rtmp", "hls", "flv" and so on, for people and callbacks.
 	Protocol string
+	// Relayed says that Remote is not where the wish comes from, as far as can be seen: a proxy passed it on, or a web
+	// page of somewhere else made a browser ask.
+	Relayed bool
 
 	// Secret is the name that was asked for, "APP/NAME", if it is a secret one that stands for Stream; Reserved says that
 	// such a name stands for Stream. The Gate sets both, see Names.
@@ -91,6 +94,8 @@ type Decision struct {
 	MaxBitrate int64
 	// TokenID identifies what was shown, for revoking it: a JWT's "jti", else a hash. It is not secret.
 	TokenID string
+	// Local says that it is for programs on this machine alone, so that web pages of elsewhere may not read it.
+	Local bool
 	// CacheFor is how long the same request gets this answer again.
 	CacheFor time.Duration
 

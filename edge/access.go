@@ -31,6 +31,8 @@ type Verdict struct {
 	// Status is 0 if the request is allowed, else that of the refusal, and Reason is for the viewer.
 	Status int
 	Reason string
+	// Local says that only programs on this machine and their pages may read the answer.
+	Local bool
 	// Enter, if set, lets in a viewer that stays, until leave is called, once; or refuses. It may call end, at any time
 	// and from any goroutine, when the permission ends first.
 	Enter func(end func()) (leave func(), refusal *Verdict)
@@ -80,6 +82,9 @@ func (e *Handler) admit(w http.ResponseWriter, r *http.Request, p *path) (permit
 		refuse(w, &v)
 		return nil, nil, false
 	}
+	if v.Local {
+		keepLocal(w.Header(), r)
+	}
 	if v.Enter == nil || !p.lasts() || r.Method == http.MethodHead {
 		return context.Background(), func() {}, true
 	}
@@ -92,6 +97,17 @@ func (e *Handler) admit(w http.ResponseWriter, r *http.Request, p *path) (permit
 		return nil, nil, false
 	}
 	return permit, func() { left(); cancel() }, true
+}
+
+// keepLocal takes back what lets every web page read an answer, which would make this machine's browsers read it out to
+// whoever's page they show. A page that this machine serves may read it: whoever decided has seen its origin.
+func keepLocal(h http.Header, r *http.Request) {
+	delete(h, "Access-Control-Allow-Origin")
+	delete(h, "Timing-Allow-Origin")
+	if origin := r.Header["Origin"]; len(origin) == 1 {
+		h["Access-Control-Allow-Origin"] = origin
+	}
+	h.Add("Vary", "Origin")
 }
 
 // refuse answers with a refusal, which no cache may keep: it is about one viewer.

@@ -208,6 +208,7 @@ func (a *access) MayWatch(hr *http.Request, ask edge.Ask) edge.Verdict {
 	}
 	r := auth.Request{Action: auth.Play, Stream: string(ask.Name), Query: hr.URL.RawQuery, Protocol: ask.Protocol}
 	r.Remote, _ = netip.ParseAddrPort(hr.RemoteAddr)
+	r.Relayed = r.Remote.Addr().Unmap().IsLoopback() && relayed(hr)
 	inPath := isHLS && a.cfg.Auth.HLSToken == config.TokenPath
 	if inPath {
 		r.Query = "" // what a playlist names would not have it
@@ -226,11 +227,11 @@ func (a *access) MayWatch(hr *http.Request, ask edge.Ask) edge.Verdict {
 		if refusal := a.Visit(r, d, auth.Visitor{Client: hr.UserAgent(), Begins: ask.Index}); refusal != nil {
 			return a.refused(*refusal)
 		}
-		return edge.Verdict{}
+		return edge.Verdict{Local: d.Local}
 	case isHLS: // nobody watches what is not there
-		return edge.Verdict{}
+		return edge.Verdict{Local: d.Local}
 	}
-	return edge.Verdict{Enter: func(end func()) (func(), *edge.Verdict) {
+	return edge.Verdict{Local: d.Local, Enter: func(end func()) (func(), *edge.Verdict) {
 		leave, refusal := a.Enter(r, d, func(cause auth.EndCause) {
 			a.Count(auth.Code("permission-" + string(cause)))
 			end()
