@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 )
 
 // chunkReader turns a byte stream into messages (RTMP 1.0, section 5.3).
@@ -24,9 +25,11 @@ type chunkReader struct {
 	src io.Reader
 	err error // of src, to be returned when the buffered bytes are used up
 
-	buf  []byte
-	r, w int
-	kept int
+	buf     []byte
+	r, w    int
+	kept    int
+	slab    int       // size of the newest slab, and of the first one after authorise
+	renewed time.Time // when it was begun
 
 	chunkSize int
 	narrow    [64]*chunkStream // chunk streams 2 to 63
@@ -51,20 +54,22 @@ type readLimits struct {
 	partial   int // bytes of all partial messages together
 	open      int // partial messages
 	wide      int // chunk streams above 63 whose headers are remembered
-	slab      int // bytes of a slab
+	minSlab   int // bytes of a slab, at least
+	maxSlab   int // and at most
 	firstPart int // bytes an array of its own begins with
 }
 
 var unauthorisedLimits = readLimits{
 	message: unauthorisedMessage, partial: unauthorisedPartial,
 	open: DefaultMaxPartialMessages, wide: unauthorisedWide,
-	slab: unauthorisedBuffer, firstPart: 4 << 10,
+	minSlab: unauthorisedBuffer, maxSlab: unauthorisedBuffer, firstPart: 4 << 10,
 }
 
 func newChunkReader(src io.Reader, stats *counters) *chunkReader {
 	return &chunkReader{
 		src:       src,
 		buf:       make([]byte, unauthorisedBuffer),
+		slab:      unauthorisedBuffer,
 		chunkSize: defaultChunkSize,
 		limits:    unauthorisedLimits,
 		stats:     stats,
@@ -77,8 +82,9 @@ func (c *chunkReader) authorise(maxMessage, maxPartial int) {
 	c.limits = readLimits{
 		message: maxMessage, partial: maxPartial,
 		open: c.limits.open, wide: maxWideChunkStreams,
-		slab: slabSize, firstPart: firstPart,
+		minSlab: minSlab, maxSlab: maxSlab, firstPart: firstPart,
 	}
+	c.slab, c.renewed = minSlab, time.Time{}
 }
 
 // next returns the next complete message that is not for the chunk stream
@@ -149,7 +155,7 @@ func (c *chunkReader) begin(s *chunkStream) error {
 	switch {
 	case !known:
 		s.place = discarded
-	case s.length <= c.limits.slab/slabShare:
+	case s.length <= c.slab/slabShare:
 		c.reserve(s.length + maxHeader)
 		s.place, s.start = inSlab, c.r
 		c.building = s

@@ -36,15 +36,15 @@
 //
 // # Payload memory
 //
-// Bytes are read from the socket into slabs of 128 KiB, and the payload of a
-// message is a slice of the slab that the socket was read into; only a message
-// of more than 32 KiB, or one whose chunks are interleaved with others', has an
-// array of its own. The payload is never written again, may be kept for ever
-// and needs no release: a slab is garbage when no payload in it is referenced.
-// The other side of the coin is that a payload of 20 bytes that is kept pins
-// 128 KiB. A consumer that keeps something small for long (a decoder
-// configuration, metadata) must copy it; keeping a run of media, such as a
-// group of pictures, pins at most one slab at each end.
+// Bytes are read from the socket into slabs of 128 to 512 KiB, the larger the
+// faster they fill, and the payload of a message is a slice of the slab that the
+// socket was read into; only a message of more than a quarter of a slab, or one
+// whose chunks are interleaved with others', has an array of its own. The payload
+// is never written again, may be kept for ever and needs no release: a slab is
+// garbage when no payload in it is referenced. The other side of the coin is that
+// a payload of 20 bytes that is kept pins a slab. A consumer that keeps something
+// small for long (a decoder configuration, metadata) must copy it; keeping a run
+// of media, such as a group of pictures, pins at most one slab at each end.
 //
 // # Bounds
 //

@@ -199,7 +199,7 @@ func TestMediaEventsAllocateNothingButSlabs(t *testing.T) {
 			}
 		}
 	})
-	if limit := 1 + batch*220.0/slabSize; allocs > limit {
+	if limit := 1 + batch*220.0/minSlab; allocs > limit {
 		t.Errorf("%v allocations for %d messages, want at most %.0f slabs", allocs, batch, limit)
 	}
 }

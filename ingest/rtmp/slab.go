@@ -3,12 +3,23 @@ package rtmp
 import (
 	"fmt"
 	"io"
+	"time"
 )
 
 const (
-	// slabSize is how much is read into before a new array is made. Larger
-	// slabs are cheaper by the byte and pin more; see the package comment.
-	slabSize = 128 << 10
+	// minSlab and maxSlab are how much is read into before a new array is made.
+	// Larger slabs are cheaper by the byte, for less of them is wasted at the
+	// end and more is read at once, and a packet that is kept pins more. So how
+	// large they are depends on how fast they fill; see the package comment.
+	minSlab = 128 << 10
+	maxSlab = 512 << 10
+
+	// A slab that was full in less than slabShort is followed by one of twice
+	// its size, one that lasted longer than slabLong by one of half its size.
+	// They are far enough apart that a steady stream stays with one size:
+	// minSlab up to 4 Mbit/s, maxSlab from 8 Mbit/s on.
+	slabShort = 250 * time.Millisecond
+	slabLong  = time.Second
 
 	// slabShare is the part of a slab that one message may take: what is left
 	// at a slab's end because the next message does not fit is wasted.
@@ -88,9 +99,19 @@ func (c *chunkReader) slide() {
 	c.r = floor
 }
 
-// renew begins a slab, leaving the old one to those who hold its payloads.
+// renew begins a slab, leaving the old one to those who hold its payloads. What is
+// unread fits into it: less than the longest message that is built in a slab, of
+// which even a slab of half the size could hold two.
 func (c *chunkReader) renew() {
-	fresh := make([]byte, c.limits.slab)
+	now := time.Now()
+	switch lasted := now.Sub(c.renewed); {
+	case lasted < slabShort:
+		c.slab = min(2*c.slab, c.limits.maxSlab)
+	case lasted > slabLong:
+		c.slab = max(c.slab/2, c.limits.minSlab)
+	}
+	c.renewed = now
+	fresh := make([]byte, c.slab)
 	c.w = copy(fresh, c.buf[c.r:c.w])
 	c.buf, c.r, c.kept = fresh, 0, 0
 }
