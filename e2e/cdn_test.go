@@ -99,6 +99,7 @@ func TestCDN(t *testing.T) {
 		t.Run(kind+"/contract", func(t *testing.T) { f.contract(t, kind) })
 		t.Run(kind+"/flv", func(t *testing.T) { f.live(t, name+".flv", "FLV\x01") })
 		t.Run(kind+"/ts", func(t *testing.T) { f.live(t, name+".ts", "\x47") })
+		t.Run(kind+"/collapse", func(t *testing.T) { f.mustCollapse(ctx, t) })
 	}
 	outage(ctx, t, s, stop, fronts, src.path, name)
 }

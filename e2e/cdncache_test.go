@@ -58,6 +58,12 @@ func example(t *testing.T, path string, replace map[string]string) string {
 // startNginx starts nginx with the example of the documentation in front of an origin.
 func startNginx(t *testing.T, origin string) string {
 	t.Helper()
+	return startNginxWith(t, origin, func(conf string) string { return conf })
+}
+
+// startNginxWith starts it with an example that is changed.
+func startNginxWith(t *testing.T, origin string, change func(string) string) string {
+	t.Helper()
 	dir := t.TempDir()
 	socket := filepath.Join(dir, "socket")
 	conf := example(t, "nginx/headwater.conf", map[string]string{
@@ -67,7 +73,7 @@ func startNginx(t *testing.T, origin string) string {
 	})
 	main := fmt.Sprintf("daemon off; pid %s/pid; worker_processes 1; user root;\nevents { worker_connections 1024; }\nhttp {\n"+
 		"access_log off; client_body_temp_path %[1]s/body; proxy_temp_path %[1]s/proxy; fastcgi_temp_path %[1]s/fastcgi;\n"+
-		"uwsgi_temp_path %[1]s/uwsgi; scgi_temp_path %[1]s/scgi;\n%[2]s}\n", dir, conf)
+		"uwsgi_temp_path %[1]s/uwsgi; scgi_temp_path %[1]s/scgi;\n%[2]s}\n", dir, change(conf))
 	if os.Geteuid() != 0 {
 		main = strings.Replace(main, "user root;", "", 1)
 	}
@@ -81,16 +87,22 @@ func startNginx(t *testing.T, origin string) string {
 // startVarnish starts Varnish with the example of the documentation in front of an origin.
 func startVarnish(t *testing.T, origin string) string {
 	t.Helper()
+	return startVarnishWith(t, origin, func(vcl string) string { return vcl })
+}
+
+// startVarnishWith starts it with an example that is changed.
+func startVarnishWith(t *testing.T, origin string, change func(string) string) string {
+	t.Helper()
 	dir := t.TempDir()
 	host, port, err := net.SplitHostPort(strings.TrimPrefix(origin, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "headwater.vcl")
-	writeFile(t, path, []byte(example(t, "varnish/headwater.vcl", map[string]string{
+	writeFile(t, path, []byte(change(example(t, "varnish/headwater.vcl", map[string]string{
 		`.host = "127.0.0.1"`: `.host = "` + host + `"`,
 		`.port = "8080"`:      `.port = "` + port + `"`,
-	})))
+	}))))
 	socket := filepath.Join(dir, "socket")
 	daemon(t, "varnishd", "varnish", "-F", "-f", path, "-a", socket, "-n", filepath.Join(dir, "work"), "-s", "malloc,128m",
 		"-j", "none", "-p", "http_gzip_support=off", "-p", "thread_pools=1", "-p", "thread_pool_min=20")

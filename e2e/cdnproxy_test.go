@@ -20,6 +20,7 @@ type counter struct {
 
 	mu       sync.Mutex
 	requests []originRequest
+	held     chan struct{} // answers wait until it is closed; nil if they need not
 }
 
 // originRequest is what a cache asked the origin for, and what it got.
@@ -60,6 +61,7 @@ func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		})
 		c.mu.Unlock()
 	}
+	c.await(r)
 	for key, values := range res.Header {
 		w.Header()[key] = values
 	}

@@ -118,11 +118,11 @@ func (c *segmenter) End() {
 }
 
 func (c *segmenter) videoFrame(pkt *remux.Packet) {
+	c.noteJump(pkt)
 	if !carriesVideo(pkt.Codec) {
 		c.dropVideo()
 		return
 	}
-	c.noteJump(pkt)
 	if pkt.Keyframe && c.idle != nil {
 		c.newVideo, c.idle = c.idle, nil
 	}

@@ -8,10 +8,10 @@ import (
 // audioFrame takes a frame of audio, which is written at once if it paces, and waits
 // for the video otherwise.
 func (c *segmenter) audioFrame(pkt *remux.Packet) {
+	c.noteJump(pkt)
 	if pkt.Codec != flvtag.AAC || (c.audio == nil && c.newAudio == nil) {
 		return
 	}
-	c.noteJump(pkt)
 	if !c.cutter.hasVideo {
 		c.pacingAudio(pkt)
 		return

@@ -23,6 +23,7 @@ func (a *audioTrack) known() bool { return a.config != nil || a.next != nil || a
 
 func (a *audioTrack) giveUp(p *Publication) {
 	p.counters.Unconfigured += uint64(len(a.early))
+	p.dropped(a.early...)
 	a.early, a.size = nil, 0
 }
 

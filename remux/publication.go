@@ -48,6 +48,7 @@ type Publication struct {
 	// probe are packets that wait for the set of tracks to be decided.
 	probe      []*Packet
 	probeBytes int
+	jumped     bool // the clock has, and no frame that was passed on says so
 	probeFrom  time.Time
 	decided    bool
 	metadata   []byte            // the onMetaData body in force
@@ -142,6 +143,9 @@ func (p *Publication) write(m Message) {
 
 // emit passes a packet on to the sinks, or keeps it until the tracks are decided.
 func (p *Publication) emit(pkt *Packet) {
+	if p.jumped && (pkt.Kind == VideoFrame || pkt.Kind == AudioFrame) {
+		pkt.Discontinuity, p.jumped = true, false
+	}
 	p.diagnosis.packet(pkt)
 	if p.decided {
 		if pkt.Kind == VideoConfig || pkt.Kind == AudioConfig {
@@ -155,6 +159,14 @@ func (p *Publication) emit(pkt *Packet) {
 	}
 	p.probe = append(p.probe, pkt)
 	p.probeBytes += len(pkt.Payload)
+}
+
+// dropped takes note of frames that are not passed on: a jump of the clock that one of
+// them should have told of is told by the next frame that is.
+func (p *Publication) dropped(frames ...*Packet) {
+	for _, pkt := range frames {
+		p.jumped = p.jumped || pkt.Discontinuity
+	}
 }
 
 // decide settles which tracks the publication has: when both are known, or when a

@@ -291,6 +291,25 @@ func TestAJumpOnBothTracksIsOneDiscontinuity(t *testing.T) {
 	}
 }
 
+func TestAFrameThatBeginsADiscontinuityAndIsDroppedLeavesItToTheNext(t *testing.T) {
+	s := newSession(t)
+	s.start()
+	const hour = 3_600_000
+	s.video(40, videoFrame(false, inter))
+	s.audio(23, aacFrame)
+	s.video(hour, []byte{0x17, 1, 0, 0, 0, 0, 0, 0, 0}) // an access unit with nothing in it
+	s.audio(hour+5, aacFrame)
+	s.video(hour+40, videoFrame(true, idr))
+	s.audio(hour+28, aacFrame)
+	video, audio := s.sink.frames(VideoFrame), s.sink.frames(AudioFrame)
+	if len(video) != 3 || len(audio) != 4 || s.pub.counters.Malformed != 1 {
+		t.Fatalf("%d video and %d audio frames, want 3 and 4", len(video), len(audio))
+	}
+	if !audio[2].Discontinuity || video[2].Discontinuity || audio[3].Discontinuity {
+		t.Error("the discontinuity is not at the first frame after the jump alone")
+	}
+}
+
 func TestAJumpOnOneTrackIsNoDiscontinuity(t *testing.T) {
 	s := newSession(t)
 	s.start()

@@ -53,6 +53,7 @@ func (v *videoTrack) known() bool { return v.config != nil || v.next != nil || v
 // giveUp drops the frames that waited for a configuration in vain.
 func (v *videoTrack) giveUp(p *Publication) {
 	p.counters.Unconfigured += uint64(len(v.early))
+	p.dropped(v.early...)
 	v.early, v.size = nil, 0
 }
 
@@ -116,6 +117,7 @@ func (p *Publication) videoFrame(m Message, b body) {
 	p.video.frames.add(dts)
 	if s := syntaxOf(b.codec); s != nil && !p.inspect(pkt, b, s) {
 		p.counters.Malformed++
+		p.dropped(pkt)
 		return
 	}
 	if p.video.current() == nil && needsVideoConfig(b.codec) {
@@ -140,6 +142,7 @@ func (p *Publication) passVideo(pkt *Packet) {
 	}
 	if !v.open {
 		p.counters.Undecodable++
+		p.dropped(pkt)
 		return
 	}
 	p.emit(pkt)
@@ -159,6 +162,8 @@ func (v *videoTrack) apply(dts int64) *Packet {
 func (p *Publication) keepEarly(list *[]*Packet, size *int, pkt *Packet) {
 	if len(*list) >= maxEarly || *size+len(pkt.Payload) > maxEarlyBytes {
 		p.counters.Unconfigured += uint64(len(*list)) + 1
+		p.dropped(*list...)
+		p.dropped(pkt)
 		*list, *size = nil, 0
 		return
 	}
