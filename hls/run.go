@@ -80,7 +80,7 @@ func (c *Channel) publish(s *segment) {
 	s.uri = segmentURI(s.sequence, c.tag)
 	s.listed = c.server.config.Now()
 	c.window.target = s.target.duration()
-	c.server.retire(c, c.window.add(s, c.server.config.Window, time.Now()))
+	left := c.window.add(s, c.server.config.Window, time.Now())
 	c.writer.add(s)
 	c.await(s.tried)
 	if !c.awaitWitness(s.sequence + 1) {
@@ -93,6 +93,10 @@ func (c *Channel) publish(s *segment) {
 	}
 	s.shown = time.Now()
 	c.render(s.listed)
+	for _, l := range left { // until now they were listed
+		l.retire(s.shown)
+	}
+	c.server.retire(c, left)
 	c.server.listed(c.name, s.sequence)
 	c.server.metrics.SegmentsListed.Add(1)
 	c.server.metrics.PublishDelay.Observe(time.Since(s.cut))

@@ -316,3 +316,27 @@ func TestASegmentIsListedInTimeWhateverTheGOPAndTheStorageTake(t *testing.T) {
 		})
 	}
 }
+
+func TestARemovedSegmentStaysItsTimeFromWhenThePlaylistLostIt(t *testing.T) {
+	onStage(t, Config{}, func(s *stage) {
+		e := at25(25)
+		s.publish(e, 0, 30_400)
+		s.store.set(nil, 125*time.Millisecond) // for the segment, and for its record
+		media := s.lastMedia().URL
+		oldest := uris(string(s.lastMedia().Body))[0]
+		for at := int64(30_400); strings.Contains(s.get(media).Body.String(), oldest); at += 20 {
+			s.send(e.frames(at, at+20))
+		}
+		left := time.Now()
+		stay := 2*time.Second + 12*time.Second - 20*time.Millisecond // its duration, and that of the longest playlist
+		s.send(e.frames(s.now()+1, s.now()+stay.Milliseconds()))
+		s.until(left.Add(stay))
+		if w := s.get(path.Dir(media) + "/" + oldest); w.Code != 200 {
+			t.Errorf("%d, %v after it had left the playlist", w.Code, time.Since(left))
+		}
+		s.pass(time.Second)
+		if w := s.get(path.Dir(media) + "/" + oldest); w.Code != 404 {
+			t.Errorf("%d, %v after it had left the playlist", w.Code, time.Since(left))
+		}
+	})
+}

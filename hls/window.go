@@ -75,8 +75,9 @@ func (w *window) shift(n int, now time.Time) (left []*segment) {
 	left = w.listed[:n:n]
 	w.listed = w.listed[n:]
 	for _, s := range left {
-		w.retire(s, now)
+		s.retire(now)
 	}
+	w.removed = append(w.removed, left...)
 	return left
 }
 
@@ -91,11 +92,10 @@ func (w *window) oldest() uint64 {
 	return w.next
 }
 
-// retire keeps a removed segment for its duration and that of the longest playlist
-// it was in (RFC 8216, 6.2.2).
-func (w *window) retire(s *segment, now time.Time) {
+// retire keeps a segment that has left the playlist for its duration and that of the
+// longest playlist it was in (RFC 8216, 6.2.2).
+func (s *segment) retire(now time.Time) {
 	s.removed, s.expires = now, now.Add(s.duration.duration()+s.longest)
-	w.removed = append(w.removed, s)
 }
 
 // expired takes out the removed segments whose time has come.
