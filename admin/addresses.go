@@ -22,7 +22,7 @@ type Addresses struct {
 // addressInfo is where everything is, as whoever asks can reach it.
 type addressInfo struct {
 	// Public is the base URL of the public listener, "" if it is off; Edge that of this very
-	// process, which is what the console plays.
+	// process.
 	Public  string `json:"public"`
 	Edge    string `json:"edge"`
 	Publish string `json:"publish"`
@@ -105,9 +105,5 @@ func (a *Addresses) outputs(r *http.Request, name remux.StreamName) []output {
 
 // console answers with the console, which needs no token: it asks for the one that the API wants.
 func (h *handler) console(w http.ResponseWriter, r *http.Request) {
-	if edge := h.config.Addresses.seenBy(r).Edge; edge != "" {
-		h.config.Console.ServeConsole(w, r, edge)
-		return
-	}
 	h.config.Console.ServeConsole(w, r)
 }

@@ -6,6 +6,7 @@
 //	/readyz             200 while it takes publishers, else 503
 //	/metrics            everything in numbers, for Prometheus
 //	/                   the console, a web page that asks the API
+//	/preview/APP/NAME   .flv, /index.m3u8: what the console plays
 //	/api/v1/...         streams, publications, viewers, events, server and configuration;
 //	                    openapi.yaml describes them, and is served beside them
 //
@@ -40,9 +41,9 @@ type Streams interface {
 	EndViewer(id uint64) bool
 }
 
-// Console answers with the files of the console. media are the origins that it plays from.
+// Console answers with the files of the console.
 type Console interface {
-	ServeConsole(w http.ResponseWriter, r *http.Request, media ...string)
+	ServeConsole(w http.ResponseWriter, r *http.Request)
 }
 
 // Config configures a Handler.
@@ -61,6 +62,9 @@ type Config struct {
 	Events *events.Bus
 	// Console is the web page; nil is none.
 	Console Console
+	// Preview answers GET and HEAD for /APP/NAME.flv, /APP/NAME/index.m3u8 and what that names; nil is none. It is
+	// asked for those who have shown the token, who may see every stream. It sends no CORS headers.
+	Preview http.Handler
 	// Sources tell of the server as a whole.
 	Sources Sources
 	// PerStream gives each stream metrics of its own, up to a bound.
@@ -76,6 +80,7 @@ type Config struct {
 // NewHandler returns the handler of the admin addresses.
 func NewHandler(config Config) http.Handler {
 	h := &handler{config: config, token: sha256.Sum256([]byte(config.Token))}
+	h.previews = make(chan struct{}, maxPreviews)
 	h.failures = failures{now: time.Now, byAddress: make(map[string]*failing)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", h.health)
@@ -83,6 +88,9 @@ func NewHandler(config Config) http.Handler {
 	mux.Handle("GET /metrics", h.authorised(metricsHandler(&h.config).ServeHTTP))
 	for pattern, m := range h.routes() {
 		mux.Handle(pattern, h.authorised(m.dispatch))
+	}
+	if config.Preview != nil {
+		mux.Handle(previewPrefix+"/", h.authorised(methods{"GET": h.preview}.dispatch))
 	}
 	if config.Console != nil {
 		mux.HandleFunc("/", methods{"GET": h.console}.dispatch)
@@ -110,6 +118,8 @@ type handler struct {
 	failures failures
 	// eventStreams counts the clients that follow events.
 	eventStreams atomic.Int64
+	// previews has room for those that are being opened.
+	previews chan struct{}
 }
 
 func (h *handler) health(w http.ResponseWriter, _ *http.Request) {

@@ -119,3 +119,18 @@ func TestAViewerThatStaysIsLetInAndSentAway(t *testing.T) {
 		t.Errorf("%d %v", w.Code, w.Header())
 	}
 }
+
+func TestAPrivateListenerTellsPagesOfOtherSitesNothing(t *testing.T) {
+	h := &Handler{HLS: outputs{t}, Private: true}
+	for _, method := range []string{"GET", "HEAD", "OPTIONS"} {
+		w := fetch(h, method, "/live/test/index.m3u8")
+		for name := range w.Header() {
+			if strings.HasPrefix(name, "Access-Control-") || name == "Timing-Allow-Origin" {
+				t.Errorf("%s is answered with %s", method, name)
+			}
+		}
+		if want := map[string]int{"GET": 200, "HEAD": 200, "OPTIONS": 405}[method]; w.Code != want {
+			t.Errorf("%s: %d, want %d", method, w.Code, want)
+		}
+	}
+}

@@ -60,6 +60,8 @@ type Handler struct {
 	Access Access
 	// Log gets every request that was answered, a viewer's when it has gone; nil is none.
 	Log *accesslog.Log
+	// Private is for a listener of which pages of other sites are to learn nothing: no CORS, no preflight.
+	Private bool
 }
 
 // Values that every answer carries.
@@ -91,14 +93,16 @@ func (e *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // answer answers a request. rec remembers what was answered; nil if nobody wants to know.
 func (e *Handler) answer(w http.ResponseWriter, r *http.Request, rec *record) {
 	h := w.Header()
-	h["Access-Control-Allow-Origin"] = allowOrigin
-	h["Access-Control-Expose-Headers"] = exposeHeaders
-	h["Timing-Allow-Origin"] = timing
+	if !e.Private {
+		h["Access-Control-Allow-Origin"] = allowOrigin
+		h["Access-Control-Expose-Headers"] = exposeHeaders
+		h["Timing-Allow-Origin"] = timing
+	}
 	h["X-Content-Type-Options"] = noSniff
-	switch r.Method {
-	case http.MethodGet, http.MethodHead:
+	switch {
+	case r.Method == http.MethodGet, r.Method == http.MethodHead:
 		e.get(w, r, rec)
-	case http.MethodOptions:
+	case r.Method == http.MethodOptions && !e.Private:
 		preflight(w)
 	default:
 		h["Allow"] = []string{allowedMethods}

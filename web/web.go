@@ -73,22 +73,18 @@ const (
 	watchPage   = "watch.html"
 )
 
-// policy is the Content-Security-Policy of a page: scripts and styles from here alone, none inline, and media
-// from the origins that are named. Players hand media to the browser as blobs.
-func policy(media ...string) string {
-	from := strings.Join(append([]string{"'self'"}, media...), " ")
-	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src " + from +
-		"; media-src blob: " + from + "; base-uri 'none'; form-action 'none'"
-}
+// policy is the Content-Security-Policy of the pages: scripts, styles and media from here alone, no script inline.
+// Players hand media to the browser as blobs.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"media-src blob: 'self'; base-uri 'none'; form-action 'none'"
 
-// ServeConsole answers a request on the private listener. Its path is that of a file, "/" the console. media
-// are the origins that the preview plays from.
-func (f *Files) ServeConsole(w http.ResponseWriter, r *http.Request, media ...string) {
+// ServeConsole answers a request on the private listener. Its path is that of a file, "/" the console.
+func (f *Files) ServeConsole(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(r.URL.Path, "/")
 	h := w.Header()
 	if name == "" {
 		name = consolePage
-		h.Set("Content-Security-Policy", policy(media...)+"; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", policy+"; frame-ancestors 'none'")
 		h.Set("Referrer-Policy", "no-referrer")
 	}
 	h.Set("Cache-Control", "private, no-cache")
@@ -98,7 +94,7 @@ func (f *Files) ServeConsole(w http.ResponseWriter, r *http.Request, media ...st
 // ServeWatch answers with the page that plays the stream whose name is its path. Any site may embed it.
 func (f *Files) ServeWatch(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Content-Security-Policy", policy())
+	h.Set("Content-Security-Policy", policy)
 	h.Set("Referrer-Policy", "same-origin") // the address may have a token in it
 	h.Set("Cache-Control", "public, max-age=60")
 	f.serve(w, r, watchPage)

@@ -44,6 +44,18 @@ func TestTheAccessLogHasEveryViewerAndIsRotated(t *testing.T) {
 	}
 	playlist, _ := io.ReadAll(resp.Body)
 	_ = resp.Body.Close()
+	st, _ := s.hls.Status("live/test")
+	segment := st.Segments[0]
+	answer, err := client.Get(s.edgeURL(segment.Path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, answer.Body)
+	_ = answer.Body.Close()
+	eventually(t, "the segment's line", func() bool { return accessLines(t, file)[segment.Path] != nil })
+	if line := accessLines(t, file)[segment.Path]; line["bytes"] != float64(segment.Size) || line["status"] != 200.0 {
+		t.Errorf("a segment of %d bytes: %v", segment.Size, line)
+	}
 	viewer, err := http.Get(s.edgeURL("/live/test.flv"))
 	if err != nil {
 		t.Fatal(err)

@@ -161,6 +161,7 @@ func (s *server) build() error {
 		Settings:  s.settings,
 		Events:    s.events,
 		Console:   pages,
+		Preview:   s.preview(handler, token),
 		Sources:   s.sources(),
 		PerStream: s.cfg.Metrics.PerStream,
 		Token:     token,
@@ -168,6 +169,16 @@ func (s *server) build() error {
 		Logger:    s.logger,
 	}), s.logger)
 	return s.openHooks()
+}
+
+// preview answers for the streams that the console plays. Who has shown the admin token may see all of them; where
+// there is none, whoever is on this machine gets what the public listener would give out.
+func (s *server) preview(public *edge.Handler, token string) *edge.Handler {
+	h := &edge.Handler{HLS: public.HLS, FLV: public.FLV, Private: true}
+	if token == "" {
+		h.Access = public.Access
+	}
+	return h
 }
 
 // maxTakeovers says in the hub's way what the setting means: 0 is no limit.

@@ -333,13 +333,29 @@ function preview() {
     put('video-note', s ? 'Nobody publishes now.' : '');
     return;
   }
-  const {edge} = state.server.addresses;
+  play(s, wanted);
+}
+
+// play opens the preview, through this listener: it needs no token of the stream's, and no way to the public one.
+async function play(s, wanted) {
   const has = (protocol) => s.outputs.some((o) => o.protocol === protocol);
-  const sources = {flv: has('flv') && `${edge}/${s.name}.flv`, hls: has('hls') && `${edge}/${s.name}/index.m3u8`};
+  const sources = {flv: has('flv') && `preview/${s.name}.flv`, hls: has('hls') && `preview/${s.name}/index.m3u8`};
+  if (!sources.flv && !sources.hls) {
+    put('video-note', 'No output that a browser plays is switched on.');
+    return;
+  }
+  const headers = state.token ? {Authorization: `Bearer ${state.token}`} : {};
+  put('video-note', 'Opening the preview…');
+  const {status} = await fetch(sources.flv || sources.hls, {method: 'HEAD', headers}).catch(() => ({}));
+  if (state.playing !== wanted) return;
+  if (status === 403) {
+    put('video-note', 'Watching this stream needs a token. With a setting admin.token the console may show it.');
+    return;
+  }
   state.player = new LivePlayer($('video'), sources, (what) => {
     $('video').controls = what === 'playing';
     put('video-note', {loading: 'Opening the preview…', playing: '', waiting: 'No picture yet; trying again.'}[what]);
-  });
+  }, headers);
 }
 
 function choose(name, byHand) {

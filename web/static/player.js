@@ -6,8 +6,10 @@ const STALL_MS = 8000; // no progress for so long is a stream to be opened again
 const MAX_DELAY_S = 4; // a player of FLV that is further behind jumps to the newest
 
 export class LivePlayer {
-  // sources is {flv, hls}; onState hears 'loading', 'playing', 'waiting' and the protocol.
-  constructor(video, sources, onState) {
+  // sources is {flv, hls}; onState hears 'loading', 'playing', 'waiting' and the protocol. headers go along with every
+  // request.
+  constructor(video, sources, onState, headers = {}) {
+    this.headers = headers;
     this.video = video;
     this.sources = sources;
     this.onState = onState;
@@ -52,13 +54,15 @@ export class LivePlayer {
       this.flv = mpegts.createPlayer({type: 'flv', isLive: true, url}, {
         enableStashBuffer: false, lazyLoad: false, autoCleanupSourceBuffer: true,
         liveBufferLatencyChasing: true, liveBufferLatencyMaxLatency: 2, liveBufferLatencyMinRemain: 0.5,
+        headers: this.headers,
       });
       this.flv.on(mpegts.Events.ERROR, () => this.#failed());
       this.flv.on(mpegts.Events.LOADING_COMPLETE, () => this.#failed());
       this.flv.attachMediaElement(this.video);
       this.flv.load();
     } else if (protocol === 'hls') {
-      this.hls = new Hls({enableWorker: false});
+      const xhrSetup = (xhr) => { for (const [name, value] of Object.entries(this.headers)) xhr.setRequestHeader(name, value); };
+      this.hls = new Hls({enableWorker: false, xhrSetup});
       this.hls.on(Hls.Events.ERROR, (_, data) => { if (data.fatal) this.#failed(); });
       this.hls.loadSource(this.sources.hls);
       this.hls.attachMedia(this.video);
