@@ -1,7 +1,9 @@
 package ingest
 
 import (
+	"context"
 	"crypto/tls"
+	"errors"
 	"net/netip"
 	"time"
 
@@ -35,7 +37,7 @@ type Decision struct {
 	Enter func(end func(EndCause)) (leave func(), refusal *Decision)
 }
 
-// EndCause says why a permission ended.
+// EndCause says why a permission ended. It is the cause of the end of an admission's context.
 type EndCause string
 
 // The causes.
@@ -47,6 +49,9 @@ const (
 
 // counted is the reason under which it is counted.
 func (c EndCause) counted() string { return "permission-" + string(c) }
+
+// Error implements error.
+func (c EndCause) Error() string { return c.text() }
 
 // text is for the person at the encoder or player.
 func (c EndCause) text() string {
@@ -72,21 +77,25 @@ func (c EndCause) endReason() remux.EndReason {
 // admission is somebody who was let in.
 type admission struct {
 	leave func()
-	// ended gets the cause when the permission ends.
-	ended chan EndCause
+	// permit ends with the permission, revoke ends it.
+	permit context.Context
+	revoke context.CancelCauseFunc
 }
 
 // end ends the permission; only the first cause counts.
-func (a *admission) end(cause EndCause) {
-	select {
-	case a.ended <- cause:
-	default:
-	}
+func (a *admission) end(cause EndCause) { a.revoke(cause) }
+
+// cause says why the permission has ended.
+func (a *admission) cause() EndCause {
+	var cause EndCause
+	errors.As(context.Cause(a.permit), &cause)
+	return cause
 }
 
 // enter lets in who is allowed; a refusal is returned as it is to be told.
 func (d *Decision) enter() (admission, *Decision) {
-	a := admission{leave: func() {}, ended: make(chan EndCause, 1)}
+	a := admission{leave: func() {}}
+	a.permit, a.revoke = context.WithCancelCause(context.Background())
 	if !d.Allowed {
 		return a, d
 	}

@@ -142,9 +142,8 @@ func runSession(t *testing.T, data []byte) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		c := server.admit(nc)
-		server.serve(nc, c)
-		server.release(nc)
+		server.sessions.Go(func() { server.serve(nc, server.admit(nc)) })
+		server.sessions.Wait()
 	}()
 	select {
 	case <-done:

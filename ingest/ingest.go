@@ -151,10 +151,7 @@ func (s *Server) Serve(l net.Listener) error {
 			_ = nc.Close()
 			continue
 		}
-		s.sessions.Go(func() {
-			defer s.release(nc)
-			s.serve(nc, c)
-		})
+		s.sessions.Go(func() { s.serve(nc, c) })
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/headwater-live/headwater/ingest/rtmp"
 	"github.com/headwater-live/headwater/remux/bytelog"
 )
 
@@ -124,12 +125,12 @@ func (c *pacedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// CanStep implements rtmp.Stepper.
-func (c *pacedConn) CanStep() bool { return c.steps.Sweepable() }
-
-// WriteStep implements rtmp.Stepper.
-func (c *pacedConn) WriteStep(b []byte, wait bool) (n int, err error) {
-	return c.steps.WriteStep(b, wait)
+// Stepper implements rtmp.Stepping.
+func (c *pacedConn) Stepper() rtmp.Stepper {
+	if !c.steps.Sweepable() {
+		return nil
+	}
+	return c.steps
 }
 
 // CloseWrite ends our direction, where the connection can do that. There is no rest after it:

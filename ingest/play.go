@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 
 	"github.com/headwater-live/headwater/ingest/rtmp"
 	"github.com/headwater-live/headwater/remux"
@@ -16,6 +15,11 @@ type player struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 	leave  func()
+	forget func() // that the permission may end
+
+	// What each write to the player looks at stands together.
+	viewer bytelog.Viewer
+	out    playOutput
 	wants  selection
 }
 
@@ -42,23 +46,30 @@ func (se *session) play(r *rtmp.PlayRequest) error {
 	se.wire.trust() // what is sent to it is waited for by the session as well, which must not keep a turn
 	se.entry.playing.Store(true)
 	ctx, cancel := context.WithCancel(se.server.ctx)
-	p := &player{cancel: cancel, leave: adm.leave}
+	p := &player{cancel: cancel, leave: adm.leave, forget: func() {}}
 	se.players[r.StreamID] = p
-	p.done.Go(func() { se.send(ctx, p, r.StreamID, name) })
-	if adm.ended != nil {
-		p.done.Go(func() { se.watchPermission(ctx, r.StreamID, adm.ended) })
+	if adm.permit != nil {
+		p.forget = se.watchPermission(r.StreamID, &adm)
 	}
+	p.done.Go(func() { se.send(ctx, p, r.StreamID, name) })
 	return nil
 }
 
-// watchPermission ends a playback when the permission for it does.
-func (se *session) watchPermission(ctx context.Context, id uint32, ended <-chan EndCause) {
-	select {
-	case cause := <-ended:
+// watchPermission ends a playback when the permission for it does, until forget is called, which waits for
+// that where it has begun.
+func (se *session) watchPermission(id uint32, adm *admission) (forget func()) {
+	closed := make(chan struct{})
+	stop := context.AfterFunc(adm.permit, func() {
+		defer close(closed)
+		cause := adm.cause()
 		se.server.refusals.count(cause.counted())
 		se.wire.hurry()
 		_ = se.conn.CloseWithStatus(id, rtmp.CodePlayFailed, cause.text())
-	case <-ctx.Done():
+	})
+	return func() {
+		if !stop() {
+			<-closed
+		}
 	}
 }
 
@@ -79,17 +90,11 @@ func (se *session) send(ctx context.Context, p *player, id uint32, name remux.St
 	}
 	se.log.Debug("player began", "stream", string(name))
 	se.wire.steps.Tune()
-	out := &playOutput{conn: se.conn, wants: &p.wants, chunk: format.chunkSize, turn: &se.turn}
-	sent := new(atomic.Uint64)
-	v := &bytelog.Viewer{
-		Log:        found.Log,
-		From:       found.From,
-		MaxBacklog: int64(s.config.MaxBacklog),
-		Metrics:    &s.metrics,
-		Sent:       sent,
-		Output:     out,
-	}
-	remove := found.Stream.AddViewer(remux.Viewer{Protocol: "rtmp", Remote: addrPort(se.nc.RemoteAddr()), Sent: sent.Load, End: func() {
+	out, v := &p.out, &p.viewer
+	out.conn, out.wants, out.chunk = se.conn, &p.wants, format.chunkSize
+	v.Log, v.From, v.MaxBacklog = found.Log, found.From, int64(s.config.MaxBacklog)
+	v.Metrics, v.Output = &s.metrics, out
+	remove := found.Stream.AddViewer(remux.Viewer{Protocol: "rtmp", Remote: addrPort(se.nc.RemoteAddr()), Sent: v.Sent, End: func() {
 		p.cancel()
 		_ = se.conn.Close() // a write may be waiting for the peer
 	}})
@@ -134,9 +139,8 @@ type playOutput struct {
 	chunk int    // their size
 	left  []byte // to be written
 	rest  []byte // to be selected from, after that
-	// turn is held from the first byte of left to the last: a connection may play several
-	// streams.
-	turn *sync.Mutex
+	// held: the connection's turn is held, from the first byte of left to the last. It may play
+	// several streams.
 	held bool
 }
 
@@ -170,14 +174,7 @@ func (o *playOutput) Step(wait bool) (n int, done bool, err error) {
 
 // take begins the output's turn; it returns false if that would take waiting.
 func (o *playOutput) take(wait bool) bool {
-	switch {
-	case o.held:
-	case wait:
-		o.turn.Lock()
-		o.held = true
-	default:
-		o.held = o.turn.TryLock()
-	}
+	o.held = o.held || o.conn.TakeTurn(wait)
 	return o.held
 }
 
@@ -185,7 +182,7 @@ func (o *playOutput) take(wait bool) bool {
 func (o *playOutput) pass() {
 	if o.held {
 		o.held = false
-		o.turn.Unlock()
+		o.conn.PassTurn()
 	}
 }
 
@@ -202,6 +199,7 @@ func (se *session) endPlayer(id uint32) {
 	se.entry.playing.Store(len(se.players) > 0)
 	p.cancel()
 	p.done.Wait()
+	p.forget()
 	p.leave()
 }
 

@@ -27,7 +27,7 @@ type session struct {
 	// publications and players are those in progress, by message stream.
 	publications map[uint32]*publication
 	players      map[uint32]*player
-	turn         sync.Mutex // see playOutput
+	moved        bool // see run
 }
 
 // publication is a session's turn on a stream.
@@ -53,8 +53,35 @@ func (s *Server) serve(nc net.Conn, entry *connection) {
 	se.wire = &pacedConn{Conn: nc, steps: bytelog.NewConn(nc), resting: se.unwatched, rest: s.rest, turns: s.turns}
 	se.wire.limit(s.config.MaxBeforeAuth)
 	se.conn = rtmp.NewServerConn(se.wire, s.rtmpConfig())
+	if err := se.conn.Handshake(s.ctx); err != nil {
+		se.end(err)
+		return
+	}
+	s.mu.Lock()
+	s.handshook(entry)
+	s.mu.Unlock()
+	se.run()
+}
+
+// errMoved says that another goroutine goes on with the session.
+var errMoved = errors.New("the session goes on elsewhere")
+
+// run deals with what comes until the connection ends. Of what a session's beginning took, the stack is
+// the largest part: the first playback goes on with a new one, and then little comes. There may be
+// thousands of players.
+func (se *session) run() {
+	err := se.deal()
+	if errors.Is(err, errMoved) {
+		se.server.sessions.Go(se.run)
+		return
+	}
+	se.end(err)
+}
+
+// end ends all that is in progress, and the connection.
+func (se *session) end(err error) {
+	defer se.server.release(se.nc)
 	defer func() { _ = se.conn.Close() }()
-	err := se.run()
 	se.wire.endTurn()
 	for id := range se.publications {
 		se.endPublication(id, remux.EndDisconnected)
@@ -101,14 +128,8 @@ func (se *session) report(err error) {
 // errRefused ends a session whose request was refused, which has been logged and counted.
 var errRefused = &rtmp.Error{Reason: rtmp.ReasonRefused, Op: "request", Text: "refused"}
 
-// run deals with events until the connection ends.
-func (se *session) run() error {
-	if err := se.conn.Handshake(se.server.ctx); err != nil {
-		return err
-	}
-	se.server.mu.Lock()
-	se.server.handshook(se.entry)
-	se.server.mu.Unlock()
+// deal deals with events until the connection ends, or the session is to move.
+func (se *session) deal() error {
 	for {
 		event, err := se.conn.Next()
 		if err != nil {
@@ -123,7 +144,9 @@ func (se *session) run() error {
 		case *rtmp.Unpublish:
 			se.endPublication(e.StreamID, endReason(e.Cause))
 		case *rtmp.PlayRequest:
-			err = se.play(e)
+			if err = se.play(e); err == nil && !se.moved {
+				se.moved, err = true, errMoved
+			}
 		case *rtmp.Pause:
 			if p := se.players[e.StreamID]; p != nil {
 				p.wants.pause(e.Paused)
@@ -238,7 +261,8 @@ func (se *session) begin(id uint32, pub *remux.Publication, name remux.StreamNam
 		case <-p.over:
 		case <-p.Done(): // ended by somebody else
 			_ = se.conn.CloseWithStatus(id, rtmp.CodePublishRejected, endText(p.Reason()))
-		case cause := <-p.ended:
+		case <-p.permit.Done():
+			cause := p.cause()
 			se.server.refusals.count(cause.counted())
 			p.End(cause.endReason())
 			se.wire.hurry()

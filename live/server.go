@@ -134,13 +134,13 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, name remux.Stream
 	}
 	remote, _ := netip.ParseAddrPort(r.RemoteAddr)
 	v.remove = v.found.Stream.AddViewer(remux.Viewer{
-		Protocol: s.config.Protocol, Remote: remote, Agent: r.UserAgent(), Sent: v.sent.Load, End: end,
+		Protocol: s.config.Protocol, Remote: remote, Agent: r.UserAgent(), Sent: v.viewer.Sent, End: end,
 	})
 	if r.ProtoMajor == 1 {
 		v.takeOver(w, r, upgrade)
 		return
 	}
-	v.left(v.viewer(newResponseOutput(w)).Run(ctx))
+	v.left(v.to(newResponseOutput(w)).Run(ctx))
 }
 
 // serveHead says whether there is something to play now: HEAD does not wait.

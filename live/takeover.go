@@ -38,7 +38,7 @@ func (v *viewing) takeOver(w http.ResponseWriter, r *http.Request, upgrade bool)
 		return
 	}
 	out := newRawOutput(conn, buffered.Reader, head(w.Header(), r, upgrade), r.ProtoMinor, upgrade)
-	viewer := v.viewer(out)
+	viewer := v.to(out)
 	forget := v.watch(func() {
 		_ = conn.Close()
 		viewer.Stop()

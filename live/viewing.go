@@ -3,7 +3,6 @@ package live
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 
 	"github.com/headwater-live/headwater/remux"
 	"github.com/headwater-live/headwater/remux/bytelog"
@@ -18,9 +17,9 @@ type viewing struct {
 	remote string
 	permit context.Context
 	leave  func(sent uint64)
-	sent   atomic.Uint64
 	found  *bytelog.Found // nil until the stream is there
 	remove func()         // from the stream's viewers
+	viewer bytelog.Viewer
 }
 
 // watch has end called when the viewer must go, until the returned function is.
@@ -33,15 +32,12 @@ func (v *viewing) watch(end func()) (forget func()) {
 	}
 }
 
-func (v *viewing) viewer(out bytelog.Output) *bytelog.Viewer {
-	return &bytelog.Viewer{
-		Log:        v.found.Log,
-		From:       v.found.From,
-		MaxBacklog: int64(v.server.config.MaxBacklog),
-		Metrics:    &v.server.metrics,
-		Sent:       &v.sent,
-		Output:     out,
-	}
+// to returns the viewer that writes to an output.
+func (v *viewing) to(out bytelog.Output) *bytelog.Viewer {
+	w := &v.viewer
+	w.Log, w.From, w.MaxBacklog = v.found.Log, v.found.From, int64(v.server.config.MaxBacklog)
+	w.Metrics, w.Output = &v.server.metrics, out
+	return w
 }
 
 // left is called when the viewer has gone.
@@ -55,6 +51,6 @@ func (v *viewing) left(err error) {
 		v.remove()
 		v.found.Leave()
 	}
-	v.leave(v.sent.Load())
+	v.leave(v.viewer.Sent())
 	v.server.viewers.Done()
 }

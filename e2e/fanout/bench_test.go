@@ -30,7 +30,12 @@ func BenchmarkFanOut(b *testing.B) {
 					before := limit(b, stream2600, viewers, latency)
 					s := start(b, "--flv.latency="+latency.String())
 					stream2600.publish(b.Context(), b, "rtmp://"+s.rtmp+"/live/x")
-					seen := sample(b, "http://"+s.http+"/live/x.flv")
+					var seen *sampler
+					if kind == "rtmp" {
+						seen = sampleRTMP(b, "rtmp://"+s.rtmp+"/live/x")
+					} else {
+						seen = sample(b, "http://"+s.http+"/live/x.flv")
+					}
 					c := gather(b, viewers, viewersOf[kind](s))
 					time.Sleep(settle)
 					seen.reset()

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/headwater-live/headwater/ingest/rtmp"
 )
 
 // sampler is a viewer that looks at what it gets: how old it is, and whether something is missing.
@@ -49,6 +51,37 @@ func sample(b *testing.B, url string) *sampler {
 	}()
 	b.Cleanup(func() {
 		_ = res.Body.Close()
+		<-ended
+	})
+	return s
+}
+
+// sampleRTMP plays an RTMP URL until the benchmark ends, so that players of it have a log to themselves.
+func sampleRTMP(b *testing.B, url string) *sampler {
+	b.Helper()
+	c, err := rtmp.Dial(b.Context(), url, rtmp.ClientConfig{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := c.Play(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	s := &sampler{}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			m, err := c.ReadMedia()
+			if err != nil {
+				return
+			}
+			if m.Type == rtmp.TypeVideo && m.Payload[1] == 1 {
+				s.picture(m.Payload)
+			}
+		}
+	}()
+	b.Cleanup(func() {
+		_ = c.Close()
 		<-ended
 	})
 	return s

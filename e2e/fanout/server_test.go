@@ -103,13 +103,29 @@ type cost struct {
 // measure observes a process and its viewers for some time.
 func measure(b *testing.B, pid int, c *crowd, length time.Duration) cost {
 	b.Helper()
-	began, cpu, got := time.Now(), processorTime(b, pid), c.total()
-	time.Sleep(length)
-	cpu, got = processorTime(b, pid)-cpu, c.total()-got
-	if n := c.lost.Load(); n > 0 {
-		b.Errorf("%d viewers were cut", n)
+	return measureAll(b, []int{pid}, []*crowd{c}, length)[0]
+}
+
+// measureAll observes several, each with its viewers, in the same time.
+func measureAll(b *testing.B, pids []int, crowds []*crowd, length time.Duration) []cost {
+	b.Helper()
+	before := make([]time.Duration, len(pids))
+	costs := make([]cost, len(pids))
+	began := time.Now()
+	for i, pid := range pids {
+		before[i], costs[i].bytes = processorTime(b, pid), -crowds[i].total()
 	}
-	return cost{cpu.Seconds() / (float64(got) / 1e9), cpu.Seconds() / time.Since(began).Seconds(), got}
+	time.Sleep(length)
+	passed := time.Since(began).Seconds()
+	for i, pid := range pids {
+		cpu, c := processorTime(b, pid)-before[i], &costs[i]
+		c.bytes += crowds[i].total()
+		c.perGB, c.core = cpu.Seconds()/(float64(c.bytes)/1e9), cpu.Seconds()/passed
+		if n := crowds[i].lost.Load(); n > 0 {
+			b.Errorf("%d viewers were cut", n)
+		}
+	}
+	return costs
 }
 
 // metric returns a sample of the server's metrics.

@@ -43,7 +43,7 @@ func (c ClientConfig) withDefaults() ClientConfig {
 // After Publish, WriteMedia may be called from any goroutine; after Play,
 // ReadMedia belongs to one. Close may always be called from any.
 type Client struct {
-	*transport
+	transport
 	config ClientConfig
 	target target
 
@@ -86,7 +86,7 @@ func Dial(ctx context.Context, rawURL string, config ClientConfig) (*Client, err
 		nc = secure
 	}
 	c := &Client{config: config, target: t, outSize: defaultChunkSize}
-	c.transport = newTransport(nc, config.WriteTimeout)
+	c.init(nc, config.WriteTimeout)
 	c.watch.idle = config.IdleTimeout
 	c.chunks.authorise(config.MaxMessage, 2*config.MaxMessage)
 	if err := c.within(ctx, c.connect); err != nil {
@@ -191,7 +191,7 @@ func (c *Client) WriteMedia(kind uint8, timestamp uint32, payload []byte) error 
 var onMetaData = AppendAMF0(nil, "onMetaData")
 
 // Stats returns the counters.
-func (c *Client) Stats() Stats { return c.stats.snapshot() }
+func (c *Client) Stats() Stats { return c.snapshot() }
 
 // Close ends the publication or the play in order and closes the connection. A
 // server that is still reading what was published gets two seconds for it.

@@ -25,10 +25,13 @@ const (
 	unauthorisedMessage = 64 << 10
 	unauthorisedPartial = 128 << 10
 
-	// unauthorisedBuffer is the read buffer before authorisation, and for good
-	// on connections that send no media: it must hold C0 and C1 (1537 bytes),
-	// and thousands of idle viewers each have one.
+	// unauthorisedBuffer is the read buffer before authorisation: it must hold C0 and C1
+	// (1537 bytes).
 	unauthorisedBuffer = 8 << 10
+
+	// playerBuffer is the read buffer of a connection that plays: there may be thousands, each
+	// of which sends an acknowledgement now and then.
+	playerBuffer = 512
 
 	// maxAggregateMessages bounds the messages inside one aggregate: FLV tags
 	// of at least 11 bytes, usually well under a second of media.

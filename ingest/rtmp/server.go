@@ -59,7 +59,7 @@ func (r *Refusal) Error() string { return r.Code + ": " + r.Description }
 // AcceptPublish, AcceptPlay and Reject belong to one goroutine; the other
 // methods may be called from any.
 type ServerConn struct {
-	*transport
+	transport
 	config ServerConfig
 
 	// Of the reading goroutine.
@@ -95,7 +95,7 @@ const (
 // NewServerConn makes the server's end of an accepted connection, which it owns.
 func NewServerConn(nc net.Conn, config ServerConfig) *ServerConn {
 	c := &ServerConn{config: config.withDefaults(), outSize: defaultChunkSize}
-	c.transport = newTransport(nc, c.config.WriteTimeout)
+	c.init(nc, c.config.WriteTimeout)
 	c.chunks.limits.open = c.config.MaxPartialMessages
 	c.wanted = c.config.WindowAckSize
 	c.watch.idle, c.watch.media, c.watch.pings = c.config.IdleTimeout, c.config.MediaTimeout, true
@@ -172,7 +172,7 @@ func (c *ServerConn) Authorised() { c.chunks.authorise(c.config.MaxMessage, c.co
 func (c *ServerConn) ChunkSize() int { return c.config.ChunkSize }
 
 // Stats returns the counters.
-func (c *ServerConn) Stats() Stats { return c.stats.snapshot() }
+func (c *ServerConn) Stats() Stats { return c.snapshot() }
 
 // WriteMedia sends a message to a player, in one write. It waits for a slow peer
 // up to WriteTimeout.
@@ -183,18 +183,6 @@ func (c *ServerConn) WriteMedia(streamID uint32, kind uint8, timestamp uint32, p
 // WriteChunks sends bytes that AppendMessage made with this connection's
 // ChunkSize: whole messages, any number of them. b is only read.
 func (c *ServerConn) WriteChunks(b []byte) error { return c.writeChunks(b) }
-
-// WriteSome writes some of what WriteChunks would write whole. The rest must be given to it
-// again before anything else: nothing is sent in between. With wait it waits for the peer, but
-// may return 0 after a second or so; without, which needs CanStep, it never waits. It is called
-// by one goroutine at a time.
-func (c *ServerConn) WriteSome(b []byte, wait bool) (n int, err error) { return c.writeSome(b, wait) }
-
-// Whole reports whether WriteSome has ended all that it began, so that something else can follow.
-func (c *ServerConn) Whole() bool { return c.whole() }
-
-// CanStep reports whether WriteSome can do without waiting: the connection must be a Stepper.
-func (c *ServerConn) CanStep() bool { return c.steps != nil }
 
 // SendStatus tells the peer something about a stream in an onStatus message, with
 // one of the Code constants. The level is "error" if the code says so.

@@ -46,7 +46,8 @@ func (c *ServerConn) AcceptPlay(r *PlayRequest) error {
 	b = AppendMessage(b, csidStatus, TypeData, s.id, 0, c.outSize, access)
 	start := AppendAMF0(nil, "onStatus", Object{{"code", CodeDataStart}})
 	c.send(AppendMessage(b, csidStatus, TypeData, s.id, 0, c.outSize, start))
-	return c.flush()
+	c.chunks.shrink()
+	return c.flushAndForget()
 }
 
 // Reject refuses a *PublishRequest or *PlayRequest with one of the Code constants

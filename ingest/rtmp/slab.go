@@ -57,10 +57,11 @@ func (c *chunkReader) more() error {
 	if c.err != nil {
 		return c.err
 	}
-	if c.r == c.w || len(c.buf)-c.w < minRead {
+	least := min(minRead, c.slab/slabShare)
+	if c.r == c.w || len(c.buf)-c.w < least {
 		c.slide()
 	}
-	if c.building == nil && len(c.buf)-c.w < minRead {
+	if c.building == nil && len(c.buf)-c.w < least {
 		c.renew()
 	}
 	for range 100 {
@@ -97,6 +98,17 @@ func (c *chunkReader) slide() {
 	}
 	c.w = floor + copy(c.buf[floor:], c.buf[c.r:c.w])
 	c.r = floor
+}
+
+// shrink makes do with small slabs from now on, unless the peer may publish.
+func (c *chunkReader) shrink() {
+	if c.keeps {
+		return
+	}
+	c.slab, c.limits.minSlab, c.limits.maxSlab = playerBuffer, playerBuffer, playerBuffer
+	if c.building == nil && c.w-c.r <= playerBuffer/2 {
+		c.renew()
+	}
 }
 
 // renew begins a slab, leaving the old one to those who hold its payloads. What is

@@ -62,3 +62,10 @@ func (c *counters) snapshot() Stats {
 	}
 	return s
 }
+
+// snapshot returns the counters.
+func (t *transport) snapshot() Stats {
+	s := t.stats.snapshot()
+	s.BytesOut += t.stepped.Load()
+	return s
+}

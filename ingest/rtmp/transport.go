@@ -13,10 +13,21 @@ import (
 // transport is what both ends of a connection need: messages in, with the
 // control messages among them dealt with, and bytes out.
 type transport struct {
+	// What writeSome looks at stands together in one cache line: with hundreds of players its cost is
+	// that of fetching this from memory.
+	turn     sync.Mutex    // see TakeTurn
+	writeMu  sync.Mutex    // for all of writing
+	steps    Stepper       // nil if nc has none
+	stepped  atomic.Uint64 // bytes that it has taken
+	pending  atomic.Bool   // out is not empty
+	closed   atomic.Bool
+	until    bool // a write deadline is in force
+	halfway  bool // WriteSome has begun what it has not ended
+	writeErr error
+
 	nc      net.Conn
 	stats   counters
 	parting atomic.Bool // the read deadline is the last one
-	closed  atomic.Bool
 
 	// Of the reading goroutine.
 	chunks *chunkReader
@@ -26,33 +37,18 @@ type transport struct {
 	wanted uint32 // the window that the peer was last told
 
 	// Writing. Answers are collected in out and written before the next read.
-	writeMu      sync.Mutex
 	out          []byte
-	writeErr     error
 	writeTimeout time.Duration
-	writeUntil   time.Time   // the write deadline in force
-	pending      atomic.Bool // out is not empty
-	steps        Stepper     // nil if nc is none
-	halfway      bool        // WriteSome has begun what it has not ended
+	writeUntil   time.Time // the write deadline in force, if until says so
 }
 
-// Stepper is a connection that can be written to without waiting.
-type Stepper interface {
-	net.Conn
-	// CanStep reports whether WriteStep works.
-	CanStep() bool
-	// WriteStep writes what the connection takes of b. With wait it waits until that is
-	// something, for about a second, and then returns 0. It leaves no write deadline.
-	WriteStep(b []byte, wait bool) (n int, err error)
-}
-
-func newTransport(nc net.Conn, writeTimeout time.Duration) *transport {
-	t := &transport{nc: nc, window: DefaultWindowAckSize, writeTimeout: writeTimeout}
-	if steps, ok := nc.(Stepper); ok && steps.CanStep() {
-		t.steps = steps
+// init sets up a transport, once.
+func (t *transport) init(nc net.Conn, writeTimeout time.Duration) {
+	t.nc, t.window, t.writeTimeout = nc, DefaultWindowAckSize, writeTimeout
+	if stepping, ok := nc.(Stepping); ok {
+		t.steps = stepping.Stepper()
 	}
 	t.chunks = newChunkReader(readerFunc(t.read), &t.stats)
-	return t
 }
 
 type readerFunc func([]byte) (int, error)
@@ -148,6 +144,17 @@ func (t *transport) flush() error {
 	return t.flushLocked()
 }
 
+// flushAndForget is flush, and gives the memory back: little follows.
+func (t *transport) flushAndForget() error {
+	t.writeMu.Lock()
+	defer t.writeMu.Unlock()
+	err := t.flushLocked()
+	if len(t.out) == 0 {
+		t.out = nil
+	}
+	return err
+}
+
 func (t *transport) flushLocked() error {
 	if t.halfway {
 		return t.writeErr // after that
@@ -174,8 +181,8 @@ func (t *transport) writeLocked(b []byte) error {
 	if t.writeErr != nil || len(b) == 0 {
 		return t.writeErr
 	}
-	if now := time.Now(); !t.closed.Load() && t.writeUntil.Sub(now) < t.writeTimeout {
-		t.writeUntil = now.Add(t.writeTimeout + renewDeadline)
+	if now := time.Now(); !t.closed.Load() && (!t.until || t.writeUntil.Sub(now) < t.writeTimeout) {
+		t.writeUntil, t.until = now.Add(t.writeTimeout+renewDeadline), true
 		if err := t.nc.SetWriteDeadline(t.writeUntil); err != nil {
 			t.writeErr = wrapRead("write", err)
 			return t.writeErr
@@ -208,64 +215,6 @@ func (t *transport) writeChunks(b []byte) error {
 		return err
 	}
 	return t.writeLocked(b)
-}
-
-// maxStep is how much writeSome writes at once where it cannot see how far it has got.
-const maxStep = 16 << 10
-
-// writeSome writes some of b, which is whole messages in chunks or the rest of such as it left it
-// before. Without wait, which needs a Stepper, it writes what can be written at once; otherwise it
-// may return 0 after a while.
-func (t *transport) writeSome(b []byte, wait bool) (n int, err error) {
-	if wait {
-		t.writeMu.Lock()
-	} else if !t.writeMu.TryLock() {
-		return 0, nil
-	}
-	defer t.writeMu.Unlock()
-	if t.pending.Load() && !t.halfway {
-		if !wait {
-			return 0, nil
-		}
-		_ = t.flushLocked() // kept in writeErr
-	}
-	switch {
-	case t.writeErr != nil:
-		return 0, t.writeErr
-	case t.closed.Load():
-		return 0, net.ErrClosed
-	case t.steps == nil:
-		n = min(len(b), maxStep)
-		err = t.writeLocked(b[:n])
-	default:
-		n, err = t.step(b, wait)
-	}
-	t.halfway = n < len(b)
-	return n, err
-}
-
-// whole reports whether writeSome has ended what it began.
-func (t *transport) whole() bool {
-	t.writeMu.Lock()
-	defer t.writeMu.Unlock()
-	return !t.halfway
-}
-
-// step writes what the connection takes.
-func (t *transport) step(b []byte, wait bool) (n int, err error) {
-	if !t.writeUntil.IsZero() {
-		t.writeUntil = time.Time{}
-		if err := t.nc.SetWriteDeadline(t.writeUntil); err != nil {
-			return 0, wrapRead("write", err)
-		}
-	}
-	n, err = t.steps.WriteStep(b, wait)
-	t.stats.bytesOut.Add(uint64(n))
-	if err != nil {
-		t.writeErr = wrapRead("write", err)
-		err = t.writeErr
-	}
-	return n, err
 }
 
 const (

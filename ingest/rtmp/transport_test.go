@@ -38,7 +38,8 @@ func TestBytesAreAcknowledgedByTheWindow(t *testing.T) {
 func TestAcknowledgementsWrapAt32Bits(t *testing.T) {
 	client, server := net.Pipe()
 	defer shut(client)
-	tr := newTransport(server, time.Second)
+	tr := new(transport)
+	tr.init(server, time.Second)
 	defer func() { _ = tr.close(nil, false) }()
 	tr.stats.bytesIn.Store(1<<32 - 10)
 	tr.acked, tr.window = 1<<32-10, 100

@@ -20,6 +20,7 @@ type watchdog struct {
 
 	ticked     time.Time
 	bytes      uint64 // at the tick before
+	stepped    uint64 // and what a player had taken
 	bytesSince time.Time
 	counted    uint64
 	mediaSince time.Time
@@ -29,15 +30,24 @@ type watchdog struct {
 // lastReadTime is how long at least is read, at the end of a phase, what came before it.
 const lastReadTime = 20 * time.Millisecond
 
-// ticks is how many ticks there are in a timeout: how exact it is.
-const ticks = 6
+const (
+	// ticks is how many ticks there are in a timeout: how exact it is.
+	ticks = 6
+	// playTicks is the same where nothing is published, and the least there can be: one to ping, one to
+	// hear the answer. There may be thousands of players.
+	playTicks = 3
+)
 
 func (w *watchdog) interval() time.Duration {
 	shortest := w.idle
 	if w.media > 0 {
 		shortest = min(shortest, w.media)
 	}
-	return max(shortest/ticks, time.Millisecond)
+	n := time.Duration(ticks)
+	if w.active == 0 && w.pings {
+		n = playTicks
+	}
+	return max(shortest/n, time.Millisecond)
 }
 
 // begin starts the watch, or begins another phase of it: one that has to be over
@@ -79,8 +89,10 @@ func (t *transport) tick(now time.Time) error {
 	}
 	// When this side did not read for a while, silence proves nothing.
 	late := now.Sub(w.ticked) > 2*w.interval()
-	if in := t.stats.bytesIn.Load(); in != w.bytes || late {
-		w.bytes, w.bytesSince, w.pinged = in, now, false
+	// A player that takes what it is sent need not say anything: the system finds out whether it still
+	// does (bytelog.StallTimeout), where writing in steps works.
+	if in, out := t.stats.bytesIn.Load(), t.stepped.Load(); in != w.bytes || out != w.stepped || late {
+		w.bytes, w.stepped, w.bytesSince, w.pinged = in, out, now, false
 	}
 	if w.count != w.counted || w.active == 0 || late {
 		w.counted, w.mediaSince = w.count, now

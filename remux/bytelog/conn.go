@@ -78,6 +78,12 @@ func (c *Conn) Step(wait bool) (n int, done bool, err error) {
 
 // WriteStep writes some of b, as Step does with what was Put.
 func (c *Conn) WriteStep(b []byte, wait bool) (n int, err error) {
+	if !wait && c.direct.usable() {
+		c.room[0] = b
+		n, err = c.direct.write(c.room[:1], false)
+		c.room[0] = nil
+		return n, err
+	}
 	c.Put(b)
 	n, _, err = c.Step(wait)
 	clear(c.left)

@@ -10,7 +10,8 @@ import (
 // not told of: it takes some microseconds, and telling it costs a good part of that.
 type direct struct {
 	raw syscall.RawConn
-	// call is send, bound once so that writing allocates nothing.
+	// once and call are send, bound once so that writing allocates nothing.
+	once func(fd uintptr)
 	call func(fd uintptr) bool
 
 	// The arguments and results of send.
@@ -31,7 +32,7 @@ func (d *direct) open(nc net.Conn) {
 	if err != nil {
 		return // it is closed: writing to it will say so
 	}
-	d.raw, d.call = raw, d.send
+	d.raw, d.once, d.call = raw, d.sendOnce, d.send
 }
 
 // Options of TCP for a viewer; docs/decisions/0008-fanout-writers.md has the measurements.
@@ -63,7 +64,11 @@ func (d *direct) usable() bool { return d.raw != nil }
 // write deadline.
 func (d *direct) write(bufs [][]byte, wait bool) (n int, err error) {
 	d.bufs, d.wait, d.n, d.errno = bufs, wait, 0, 0
-	err = d.raw.Write(d.call)
+	if wait {
+		err = d.raw.Write(d.call)
+	} else {
+		err = d.raw.Control(d.once) // Write would also prepare to wait
+	}
 	d.bufs = nil
 	if d.errno != 0 {
 		return 0, d.errno
@@ -80,6 +85,8 @@ func (d *direct) gather() int {
 	}
 	return count
 }
+
+func (d *direct) sendOnce(fd uintptr) { d.send(fd) }
 
 // send makes the system call; it returns false to be called again when there is room.
 func (d *direct) send(fd uintptr) bool {

@@ -1,0 +1,41 @@
+package bytelog
+
+import "time"
+
+// wakeSoon wakes the viewers once the latency has passed since the first packet that they
+// have not been told of.
+func (l *Log) wakeSoon() {
+	if l.options.Delay != nil && l.arrived.IsZero() {
+		l.arrived = time.Now()
+	}
+	switch {
+	case l.options.Latency <= 0:
+		l.wakeLocked()
+	case l.due:
+	case l.pending == nil:
+		l.due = true
+		l.pending = time.AfterFunc(l.options.Latency, l.wakeDue)
+	default:
+		l.due = true
+		l.pending.Reset(l.options.Latency)
+	}
+}
+
+func (l *Log) wakeDue() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.wakeLocked()
+}
+
+func (l *Log) wakeLocked() {
+	l.due = false
+	l.wakes++
+	close(l.wake)
+	l.wake = make(chan struct{})
+	l.announced = l.endLocked().Offset()
+	for _, s := range l.sweepers {
+		s.batch = l.arrived
+	}
+	l.arrived = time.Time{}
+	l.callSweepersLocked()
+}
