@@ -38,7 +38,7 @@ type Verdict struct {
 	Enter func(end func()) (leave func(), refusal *Verdict)
 }
 
-// tokenPrefix begins paths with a token: /t/TOKEN/APP/NAME/... An application cannot be called "t" where they are read.
+// tokenPrefix begins paths with a token: /t/TOKEN/APP/NAME/... No application is called "t", see remux.ErrReservedApp.
 const tokenPrefix = "/t/"
 
 // maxPathToken bounds the token in a path, in bytes.

@@ -87,10 +87,6 @@ func TestATokenInThePathLeadsToTheSameOutput(t *testing.T) {
 			t.Errorf("%s: %d %q, want %q", path, with.Code, with.Body, plain.Body)
 		}
 	}
-	open := &Handler{HLS: outputs{t}, FLV: outputs{t}}
-	if w := fetch(open, "GET", "/t/name.m3u8"); w.Code != 200 {
-		t.Errorf("an application that is called t is lost: %d", w.Code)
-	}
 }
 
 func TestAViewerThatStaysIsLetInAndSentAway(t *testing.T) {

@@ -208,8 +208,9 @@ type ServerConfig struct {
 // NewServer returns an HTTP server for a handler, with the time limits that a public
 // listener needs.
 func NewServer(handler http.Handler, config ServerConfig) *http.Server {
+	config.Limiter.maxHeader.Store(int64(config.MaxHeader))
 	return &http.Server{
-		Handler:           handler,
+		Handler:           noteHandled(handler),
 		ConnState:         config.Limiter.ConnState,
 		ConnContext:       withConn,
 		ReadHeaderTimeout: config.HeaderTimeout,

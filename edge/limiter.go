@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"bytes"
 	"crypto/tls"
 	"net"
 	"net/http"
@@ -22,8 +21,10 @@ type Limits struct {
 
 // Limiter accepts connections within limits. What is too much is closed at once, and counted.
 type Limiter struct {
-	limits   Limits
-	refusals struct{ connections, address, handshakes, large, malformed, late atomic.Uint64 }
+	limits Limits
+	// maxHeader is the server's, in bytes.
+	maxHeader atomic.Int64
+	refusals  struct{ connections, address, handshakes, large, malformed, late atomic.Uint64 }
 
 	// mu guards all below.
 	mu        sync.Mutex
@@ -105,15 +106,25 @@ func (l *Limiter) ConnState(conn net.Conn, state http.ConnState) {
 	if state == http.StateNew {
 		return
 	}
-	if secure, ok := conn.(*tls.Conn); ok {
-		conn = secure.NetConn()
-	}
-	if c, ok := conn.(interface{ handshook() }); ok {
+	if c, ok := inner(conn).(interface{ handshook() }); ok {
 		c.handshook()
 	}
-	if c, ok := conn.(*limitedTCP); ok && state == http.StateHijacked {
-		c.answered.Store(true)
+	if c := limitedOf(conn); c != nil {
+		c.exchange.state(conn, state)
 	}
+}
+
+// inner returns the connection below TLS.
+func inner(conn net.Conn) net.Conn {
+	if secure, ok := conn.(*tls.Conn); ok {
+		return secure.NetConn()
+	}
+	return conn
+}
+
+func limitedOf(conn net.Conn) *limitedTCP {
+	c, _ := inner(conn).(*limitedTCP)
+	return c
 }
 
 // limitedConn counts a connection out when it is closed.
@@ -158,7 +169,8 @@ func (c *limitedConn) leave() {
 type limitedTCP struct {
 	*net.TCPConn
 	limitedConn
-	answered atomic.Bool
+	exchange exchange
+	closed   atomic.Bool
 
 	// Of the goroutine that answers requests.
 
@@ -166,22 +178,19 @@ type limitedTCP struct {
 	more   bool // the body comes right after what is being written
 }
 
-// What net/http answers by itself when a header is too large or is none. Handlers never do.
-var (
-	tooLarge  = []byte("HTTP/1.1 431 ")
-	malformed = []byte("HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request")
-)
-
-// Write implements net.Conn. It counts what net/http refuses, which tells nobody else.
-func (c *limitedTCP) Write(b []byte) (int, error) {
-	if !c.answered.Load() {
-		c.answered.Store(true)
+// Read implements net.Conn.
+func (c *limitedTCP) Read(b []byte) (int, error) {
+	n, err := c.TCPConn.Read(b)
+	if n > 0 {
+		c.exchange.got(n)
 	}
-	switch {
-	case bytes.HasPrefix(b, tooLarge):
-		c.limiter.refusals.large.Add(1)
-	case bytes.HasPrefix(b, malformed):
-		c.limiter.refusals.malformed.Add(1)
+	return n, err
+}
+
+// Write implements net.Conn.
+func (c *limitedTCP) Write(b []byte) (int, error) {
+	if !c.exchange.handled.Load() {
+		c.exchange.written.Add(int64(len(b)))
 	}
 	if c.more {
 		return c.sender.sendHead(c.TCPConn, b)
@@ -191,8 +200,8 @@ func (c *limitedTCP) Write(b []byte) (int, error) {
 
 // Close implements net.Conn.
 func (c *limitedTCP) Close() error {
-	if timeout := c.limiter.limits.HeaderTimeout; timeout > 0 && !c.answered.Swap(true) && time.Since(c.began) >= timeout {
-		c.limiter.refusals.late.Add(1)
+	if !c.closed.Swap(true) {
+		c.exchange.count(c.limiter, c.began, c.limiter.limits.HeaderTimeout)
 	}
 	c.leave()
 	return c.TCPConn.Close()

@@ -2,10 +2,13 @@ package edge
 
 import (
 	"bufio"
+	"crypto/tls"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -146,7 +149,6 @@ func TestATakenOverConnectionIsCountedUntilItIsClosed(t *testing.T) {
 }
 
 func TestWhatIsNoRequestIsCounted(t *testing.T) {
-	const timeout = 50 * time.Millisecond
 	for reason, test := range map[string]struct {
 		sent   string
 		status int // 0: the connection is closed without an answer
@@ -155,34 +157,125 @@ func TestWhatIsNoRequestIsCounted(t *testing.T) {
 		"http-malformed-request": {"GET / HTTP/1.1\r\nHost: x\r\nno field\r\n\r\n", 400},
 		"http-header-timeout":    {"GET / HTTP/1.1\r\nHost:", 0},
 	} {
-		t.Run(reason, func(t *testing.T) {
-			limits := Limits{}
-			if test.status == 0 {
-				limits.HeaderTimeout = timeout
+		for _, secure := range []bool{false, true} {
+			for _, before := range []int{0, 2} { // requests on the same connection
+				t.Run(fmt.Sprintf("%s over TLS %v after %d requests", reason, secure, before), func(t *testing.T) {
+					t.Parallel()
+					testRefusal(t, reason, test.sent, test.status, secure, before)
+				})
 			}
-			l, addr := startLimited(t, limits, ok)
-			well := dial(t, addr)
-			if get(t, well) != 204 {
-				t.Fatal("a request is not answered")
-			}
-			c := dial(t, addr)
-			if _, err := io.WriteString(c, test.sent); err != nil && test.status == 0 {
-				t.Fatal(err)
-			}
-			status := 0
-			if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err == nil {
-				status = resp.StatusCode
-				_ = resp.Body.Close()
-			}
-			if status != test.status {
-				t.Errorf("answered with %d, want %d", status, test.status)
-			}
-			until(t, "it is counted", func() bool { return l.Refusals()[reason] == 1 })
-			for other, n := range l.Refusals() {
-				if other != reason && n != 0 {
-					t.Errorf("%d counted as %s", n, other)
-				}
-			}
-		})
+		}
 	}
+	t.Run("a host that is none", func(t *testing.T) {
+		testRefusal(t, "http-malformed-request", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400, true, 0)
+	})
+}
+
+func testRefusal(t *testing.T, reason, sent string, want int, secure bool, before int) {
+	t.Helper()
+	limits := Limits{}
+	if want == 0 {
+		limits.HeaderTimeout = 3 * time.Second // what is in order must get through on a busy machine, too
+	}
+	l, addr := startLimited(t, limits, ok)
+	secureAddr := startLimitedTLS(t, l, limits, ok)
+	connect := func() net.Conn {
+		if !secure {
+			return dial(t, addr)
+		}
+		return dialTLS(t, secureAddr)
+	}
+	well := connect()
+	if get(t, well) != 204 {
+		t.Fatal("a request is not answered")
+	}
+	c := connect()
+	for range before {
+		if get(t, c) != 204 {
+			t.Fatal("a request is not answered")
+		}
+	}
+	_, _ = io.WriteString(c, sent) // the server may have closed it already
+	status := 0
+	if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err == nil {
+		status = resp.StatusCode
+		_ = resp.Body.Close()
+	}
+	if status != want {
+		t.Errorf("answered with %d, want %d", status, want)
+	}
+	_ = c.Close()
+	_ = well.Close()
+	until(t, "it is counted", func() bool { return l.Refusals()[reason] == 1 })
+	until(t, "nobody is left", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.all == 0 })
+	for other, n := range l.Refusals() {
+		if other != reason && n != 0 || n > 1 {
+			t.Errorf("%d counted as %s", n, other)
+		}
+	}
+}
+
+// TestWhatIsInOrderIsNotCounted: connections that end in every other way.
+func TestWhatIsInOrderIsNotCounted(t *testing.T) {
+	limits := Limits{HeaderTimeout: 10 * time.Second}
+	l, _ := startLimited(t, limits, ok)
+	addr := startLimitedTLS(t, l, limits, ok)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true} //nolint:gosec // a test's certificate
+	for range 3 {
+		resp, err := (&http.Client{Transport: transport}).Get("https://" + addr)
+		if err != nil || resp.ProtoMajor != 2 {
+			t.Fatalf("HTTP/2: %v, %v", resp, err)
+		}
+		_ = resp.Body.Close()
+	}
+	transport.CloseIdleConnections()
+	c := dialTLS(t, addr)
+	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(c); err != nil {
+		t.Fatal(err)
+	}
+	_ = dial(t, addr).Close()
+	until(t, "nobody is left", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.all == 0 })
+	for reason, n := range l.Refusals() {
+		if n != 0 {
+			t.Errorf("%d counted as %s", n, reason)
+		}
+	}
+}
+
+// startLimitedTLS serves HTTPS within the same limits.
+func startLimitedTLS(t *testing.T, l *Limiter, limits Limits, handler http.HandlerFunc) (addr string) {
+	t.Helper()
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	timeout := time.Minute
+	if limits.HeaderTimeout > 0 {
+		timeout = limits.HeaderTimeout
+	}
+	own := httptest.NewUnstartedServer(nil)
+	own.StartTLS() // for its certificate
+	t.Cleanup(own.Close)
+	config := &tls.Config{Certificates: own.TLS.Certificates, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12}
+	srv := NewServer(handler, ServerConfig{HeaderTimeout: timeout, MaxHeader: 16 << 10, Limiter: l, Logger: slog.New(slog.DiscardHandler)})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = srv.Serve(tls.NewListener(l.Listener(inner), config)) // until it is closed
+	}()
+	t.Cleanup(func() { _ = srv.Close(); <-done })
+	return inner.Addr().String()
+}
+
+// dialTLS connects for HTTP/1.1.
+func dialTLS(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	c := tls.Client(dial(t, addr), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}) //nolint:gosec // a test's certificate
+	if err := c.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	return c
 }

@@ -30,9 +30,9 @@ type connKey struct{}
 
 func withConn(ctx context.Context, c net.Conn) context.Context {
 	if tcp, ok := c.(*limitedTCP); ok {
-		return context.WithValue(ctx, connKey{}, tcp)
+		ctx = context.WithValue(ctx, connKey{}, tcp)
 	}
-	return ctx
+	return withExchange(ctx, c)
 }
 
 // fileWriter is a ResponseWriter for an answer whose body may stand in a file. Over plain TCP the kernel then sends it,

@@ -13,15 +13,24 @@ const MaxNamePart = 128
 // ErrName reports an application or stream name that is not allowed.
 var ErrName = errors.New("names are 1 to 128 letters, digits, '-', '_' or '.', and do not begin with a dot")
 
+// ErrReservedApp reports an application that is called as the addresses begin that have a token, /t/TOKEN/APP/NAME: one
+// could not be told from the other.
+var ErrReservedApp = errors.New(`the application name "t" is taken: addresses with a token begin with /t/`)
+
+const reservedApp = "t"
+
 // StreamName is the name of a stream, "APP/NAME", checked by ParseStreamName.
 type StreamName string
 
 // ParseStreamName joins an application and a stream name. Either must consist of
 // 1 to MaxNamePart letters, digits, '-', '_' and '.', not beginning with a dot;
-// otherwise the error wraps ErrName.
+// otherwise the error wraps ErrName. No application is called "t": then the error is ErrReservedApp.
 func ParseStreamName(app, name string) (StreamName, error) {
 	if !validPart(app) {
 		return "", fmt.Errorf("application name: %w", ErrName)
+	}
+	if app == reservedApp {
+		return "", ErrReservedApp
 	}
 	if !validPart(name) {
 		return "", fmt.Errorf("stream name: %w", ErrName)

@@ -11,3 +11,14 @@ func TestNamesThatMayBeSecretsAreRedacted(t *testing.T) {
 		}
 	}
 }
+
+func TestNoApplicationIsCalledAsTokensAreAnnounced(t *testing.T) {
+	if _, err := ParseStreamName("t", "live"); err != ErrReservedApp {
+		t.Errorf("error %v", err)
+	}
+	for _, app := range []string{"tt", "T", "live"} {
+		if _, err := ParseStreamName(app, "t"); err != nil {
+			t.Errorf("%s: %v", app, err)
+		}
+	}
+}
