@@ -121,16 +121,39 @@ func TestWhoGuessesTokensIsNotHeardForAWhile(t *testing.T) {
 		t.Error("who comes from ever new addresses is not blocked")
 	}
 
-	h := newAccessHandler(t, "the-admin-token", &gate{})
-	codes := map[int]int{}
-	for range maxFailures + 5 {
-		codes[send(h, "GET", "/api/v1/streams", "", "Authorization", "Bearer guess").Code]++
+	// Through a proxy all come from one address. Who has the right token is heard still, unless it could be guessed.
+	for token, want := range map[string]int{"an-admin-token-of-some-length": 200, "short-token-15c": 429} {
+		h := newAccessHandler(t, token, &gate{})
+		codes := map[int]int{}
+		for range maxFailures + 5 {
+			codes[send(h, "GET", "/api/v1/streams", "", "Authorization", "Bearer guess").Code]++
+		}
+		if codes[401] != maxFailures || codes[429] != 5 {
+			t.Errorf("statuses %v", codes)
+		}
+		if w := send(h, "GET", "/api/v1/streams", "", "Authorization", "Bearer "+token); w.Code != want {
+			t.Errorf("%s: %d, want %d", token, w.Code, want)
+		}
+		if w := send(h, "GET", "/healthz", ""); w.Code != 200 {
+			t.Errorf("health: %d", w.Code)
+		}
 	}
-	if codes[401] != maxFailures || codes[429] != 5 {
-		t.Errorf("statuses %v", codes)
-	}
-	if w := send(h, "GET", "/healthz", ""); w.Code != 200 {
-		t.Errorf("health: %d", w.Code)
+}
+
+func TestTheTokenIsABearerToken(t *testing.T) {
+	h := newAccessHandler(t, "an-admin-token-of-some-length", &gate{})
+	for header, want := range map[string]int{
+		"Bearer an-admin-token-of-some-length": 200, "bearer an-admin-token-of-some-length": 200,
+		"an-admin-token-of-some-length": 401, "Basic an-admin-token-of-some-length": 401, "Beareran-admin-token-of-some-length": 401,
+		"Bearer  an-admin-token-of-some-length": 401, "Bearer": 401, "Bearer ": 401, "": 401,
+	} {
+		w := send(h, "GET", "/api/v1/streams", "", "Authorization", header)
+		if w.Code != want {
+			t.Errorf("%q: %d, want %d", header, w.Code, want)
+		}
+		if want == 401 && w.Header().Get("WWW-Authenticate") != "Bearer" {
+			t.Errorf("%q: it is not said what is wanted: %v", header, w.Header())
+		}
 	}
 }
 

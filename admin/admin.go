@@ -70,7 +70,8 @@ type Config struct {
 	// PerStream gives each stream metrics of its own, up to a bound.
 	PerStream bool
 	// Token is what requests must show as "Authorization: Bearer TOKEN"; "" is none.
-	// Health and readiness need no token. Who shows a wrong one too often is not heard for a while.
+	// Health and readiness need no token. Who shows a wrong one too often is not heard for a while; who shows the right
+	// one is, if it has 16 bytes or more.
 	Token string
 	// Access is who is in and who may not come in; may be nil.
 	Access Access
@@ -151,14 +152,15 @@ func (h *handler) authorised(next http.HandlerFunc) http.Handler {
 		})
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if wait, blocked := h.failures.blocked(r.RemoteAddr); blocked {
+		token := bearer(r)
+		shown := sha256.Sum256([]byte(token))
+		right := subtle.ConstantTimeCompare(shown[:], h.token[:]) == 1
+		if wait, blocked := h.failures.blocked(r.RemoteAddr); blocked && (!right || h.guessable()) {
 			w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
 			problem(w, http.StatusTooManyRequests, "too-many-failures", "too many wrong tokens came from this address")
 			return
 		}
-		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		shown := sha256.Sum256([]byte(token))
-		if subtle.ConstantTimeCompare(shown[:], h.token[:]) != 1 {
+		if !right {
 			if token != "" {
 				h.failures.failed(r.RemoteAddr)
 			}
@@ -169,6 +171,25 @@ func (h *handler) authorised(next http.HandlerFunc) http.Handler {
 		next(w, r)
 	})
 }
+
+// bearer returns the token of a request, "" if it shows none (RFC 6750, section 2.1; RFC 9110, section 11.1: the scheme
+// in any case).
+func bearer(r *http.Request) string {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return token
+}
+
+// minToken is the shortest token that nobody finds by trying, in bytes, however often: 62^16 alphanumeric ones would
+// take a million guesses a second for a billion years.
+const minToken = 16
+
+// guessable reports whether the token is so short that how often it may be guessed matters. Then nobody from an address
+// that has failed too often is heard, not even who has the right one. With a longer token that one always passes:
+// otherwise anybody who comes through the same proxy as the operator could lock the operator out.
+func (h *handler) guessable() bool { return len(h.config.Token) < minToken }
 
 // namesNoOther reports whether a Host header names a machine by its address or as localhost. A web page whose name was
 // made to point to this machine (DNS rebinding) sends that name.

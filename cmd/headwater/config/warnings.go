@@ -11,6 +11,9 @@ import (
 	"github.com/headwater-live/headwater/auth"
 )
 
+// shortToken is the least length of a token that nobody finds by trying; package admin treats shorter ones otherwise.
+const shortToken = 16
+
 // Warnings returns what is valid and yet unwise: secrets in files that others can read, and questions about who may come
 // in that travel where others can read and change them. It looks at the files as they are now, and shows no secret.
 //
@@ -35,6 +38,9 @@ func (c Config) Warnings() []string {
 		if travelsOpenly(address) {
 			all = append(all, key+": http:// to another machine: whoever is on the way can read what is shown, and say who comes in; use https://")
 		}
+	}
+	if token, err := c.Admin.ReadToken(); err == nil && token != "" && len(token) < shortToken {
+		all = append(all, fmt.Sprintf("admin.token has less than %d characters: after ten wrong ones from an address, nobody from there is heard for a minute", shortToken))
 	}
 	slices.Sort(all)
 	return all
