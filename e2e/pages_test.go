@@ -199,16 +199,36 @@ func TestConsoleShowsAndEndsAPublication(t *testing.T) {
 	d.noComplaints()
 }
 
-// TestConsoleAsksForTheToken opens the console of a server that wants one.
+// TestConsoleAsksForTheToken opens the console of a server that wants one, and previews a stream that nobody may watch.
 func TestConsoleAsksForTheToken(t *testing.T) {
-	s := startServer(t, "--admin.token", "open sesame, 16 characters")
-	d := drivePages(limit(t, 2*time.Minute), t)
+	src := browserFixture.make(t)
+	const token = "open sesame, 16 characters"
+	s := startServer(t, "--admin.token", token, "--auth.watch", "deny",
+		"--hooks.urls", "http://127.0.0.1:1/", "--hooks.secret", "sixteen characters", "--hooks.dir", t.TempDir())
+	ctx := limit(t, 3*time.Minute)
+	d := drivePages(ctx, t)
 	d.open(s.admin + "/")
 	d.until("document.getElementById('login').open")
-	d.do(map[string]any{"do": "type", "text": "open sesame, 16 characters"})
+	d.do(map[string]any{"do": "type", "text": token})
 	d.press("Enter")
 	d.until("document.getElementById('link').textContent === 'connected' && !document.getElementById('empty').hidden")
 	d.until("document.getElementById('events').textContent.includes('the server started')")
+	// What is wrong with the server itself is said, too.
+	d.until("!document.getElementById('troubles').hidden && document.getElementById('troubles').textContent.includes('webhook')")
+
+	pushUntilEnded(ctx, t, src.path, s.publishURL("hidden"))
+	d.until("document.querySelectorAll('#stream-list li').length === 1")
+	if f, err := fetch(ctx, s.http+"/"+app+"/hidden.flv"); err != nil || f.status != 403 {
+		t.Errorf("the public listener: %d, %v", f.status, err)
+	}
+	d.until("document.getElementById('refused').textContent.includes('not allowed')")
+	d.press("j") // to the first stream
+	d.until("document.getElementById('name').textContent === 'live/hidden'")
+	d.until(playsPreview)
+	d.press("/")
+	d.do(map[string]any{"do": "type", "text": "nothing of that name"})
+	d.until("!document.getElementById('none').hidden")
+	d.shot("find")
 }
 
 // TestWatchPagePlaysAndRecovers watches while the publisher leaves and comes back, and over HLS.

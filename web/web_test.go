@@ -51,7 +51,7 @@ func TestPagesRunNothingInline(t *testing.T) {
 }
 
 func TestOurScriptsMakeNoHTMLOfNames(t *testing.T) {
-	for _, name := range []string{"console.js", "watch.js", "player.js"} {
+	for _, name := range []string{"console.js", "api.js", "detail.js", "dom.js", "words.js", "watch.js", "player.js"} {
 		script := string(files(t).byName[name].body)
 		for _, bad := range []string{"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"} {
 			if strings.Contains(script, bad) {
