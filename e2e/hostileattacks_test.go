@@ -26,7 +26,26 @@ func attacks() []attack {
 			sends: append(bytes.Clone(hello), 2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0, byte(size>>24), byte(size>>16), byte(size>>8), byte(size)),
 		})
 	}
-	return append(all, chunkAttacks()...)
+	all = append(all, chunkAttacks()...)
+	return append(all, playerFloods()...)
+}
+
+// playerFloods are players of the stream that is live who send what players may send, and far more of it: what costs
+// the server most by the byte.
+func playerFloods() []attack {
+	const flood = 4 << 20
+	repeat := func(message []byte) []byte {
+		return append(playing("beside"), bytes.Repeat(message, flood/len(message))...)
+	}
+	zero := chunkHeader(400, 4, 0)
+	return []attack{
+		{name: "players that seek all the time", conns: 50, authorised: true, reason: "player-flood",
+			sends: repeat(rtmpCommand(1, "seek", 7.0, nil, 0.0))},
+		{name: "players that send empty messages", conns: 50, authorised: true, reason: "player-flood",
+			sends: append(append(playing("beside"), zero...), bytes.Repeat([]byte{0xc0 | 1, zero[1], zero[2]}, flood/3)...)},
+		{name: "players that open objects in objects", conns: 50, authorised: true, reason: "player-flood",
+			sends: repeat(rawCommand("seek", bytes.Repeat([]byte(objectLevel), 10_000)))},
+	}
 }
 
 // lies returns what the server may bear, to no avail: no request comes, and it ends the connection

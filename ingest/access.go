@@ -128,24 +128,7 @@ func (se *session) protocol() string {
 // that large keyframes do not count as a high bitrate.
 const bitrateSpan = 10 * time.Second
 
-// bitrateLimit tells when a publisher sends more than it may. It is a bucket that leaks at the allowed rate and holds
-// bitrateSpan of it.
-type bitrateLimit struct {
-	perSecond int64 // bits; 0 is no limit
-	level     float64
-	last      time.Time
-}
-
-// exceeded adds bytes that came and reports whether they are too many.
-func (l *bitrateLimit) exceeded(bytes int, now time.Time) bool {
-	if l.perSecond <= 0 {
-		return false
-	}
-	rate := float64(l.perSecond)
-	if !l.last.IsZero() {
-		l.level = max(0, l.level-rate*now.Sub(l.last).Seconds())
-	}
-	l.last = now
-	l.level += float64(bytes) * 8
-	return l.level > rate*bitrateSpan.Seconds()
+// newBitrateLimit tells when a publisher sends more bits than it may by the second; 0 is no limit.
+func newBitrateLimit(perSecond int64) bucket {
+	return bucket{rate: float64(perSecond), holds: float64(perSecond) * bitrateSpan.Seconds()}
 }

@@ -100,20 +100,20 @@ func TestAPublisherThatSendsTooMuchIsSentAway(t *testing.T) {
 
 func TestABitrateIsMeasuredOverItsSpan(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
-	l := bitrateLimit{perSecond: 1_000_000}
-	second := 125_000 // bytes
+	l := newBitrateLimit(1_000_000)
+	const second = 1_000_000 // bits
 	for i := range 100 {
-		burst := 0
+		burst := 0.0
 		if i%4 == 0 { // a keyframe, and all that is allowed
 			burst = 4 * second
 		}
-		if l.exceeded(burst, now) {
+		if l.overflows(burst, now) {
 			t.Fatalf("second %d: what is allowed is too much", i)
 		}
 		now = now.Add(time.Second)
 	}
 	seconds := 0
-	for ; !l.exceeded(2*second, now); seconds++ {
+	for ; !l.overflows(2*second, now); seconds++ {
 		if now = now.Add(time.Second); seconds > 100 {
 			t.Fatal("twice the bitrate is never too much")
 		}

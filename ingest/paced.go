@@ -18,8 +18,8 @@ import (
 const restTime = 40 * time.Millisecond
 
 // pacedConn is a connection that rests before it is read again when the last read has emptied
-// it and resting says so. Until it publishes or plays, its peer is a stranger: what it sent is dealt with when
-// it is its turn.
+// it and resting says so. Until it publishes, what its peer sent is dealt with when it is its turn, and how much
+// that may be is bounded: in all for strangers, by the second for who plays.
 type pacedConn struct {
 	net.Conn
 	resting func() bool
@@ -32,14 +32,29 @@ type pacedConn struct {
 	// budget is how many more bytes are read, below 0 as many as come; over: somebody wanted more.
 	budget atomic.Int64
 	over   atomic.Bool
-	// turns are those of all strangers, nil for who is none; turn: this one has its turn. Only
-	// the session takes it, anybody may end it.
+	// turns are those of all who do not publish; turn: this one has its turn. Only the session takes it, anybody
+	// may end it.
 	turns   turns
 	turn    atomic.Bool
 	trusted atomic.Bool
+	// wishes bounds what who plays sends; nil for who has never played. It is the session's.
+	wishes *bucket
 }
 
-// turns bounds how many strangers are dealt with at once. A read gives each so much to do that
+const (
+	// wishBurst and wishRate bound how many bytes, at once and by the second, somebody sends who plays and does not
+	// publish. Acknowledgements are 16 bytes for every quarter of a megabyte or more, wishes to pause or seek a
+	// hundred at a viewer's speed; and a single message may be as long as wishBurst.
+	wishBurst = 64 << 10
+	wishRate  = 8 << 10
+)
+
+// ReasonPlayerFlood is what a player is counted as who sends more than that.
+const ReasonPlayerFlood = "player-flood"
+
+var errPlayerFlood = &rtmp.Error{Reason: ReasonPlayerFlood, Op: "read", Text: "somebody who only plays sends too much"}
+
+// turns bounds how many of those who do not publish are dealt with at once. A read gives each so much to do that
 // hundreds that have come at once would keep publishers waiting for a CPU; so all of them
 // together get half of the CPUs.
 type turns chan struct{}
@@ -71,10 +86,21 @@ func (c *pacedConn) hurry() {
 	c.endTurn()
 }
 
-// trust makes the peer a stranger no more.
+// Waits implements rtmp.Waiter: to wait for a player's writer may take as long as the player likes.
+func (c *pacedConn) Waits() { c.endTurn() }
+
+// trust makes the peer one who publishes: it waits for no turn, and sends what it likes.
 func (c *pacedConn) trust() {
 	c.trusted.Store(true)
 	c.endTurn()
+}
+
+// plays makes the peer one who plays and does not publish.
+func (c *pacedConn) plays() {
+	c.trusted.Store(false)
+	if c.wishes == nil {
+		c.wishes = &bucket{rate: wishRate, holds: wishBurst}
+	}
 }
 
 // limit bounds what is read from now on; 0 is no bound.
@@ -107,10 +133,19 @@ func (c *pacedConn) Read(p []byte) (int, error) {
 		c.budget.CompareAndSwap(left, left-int64(n))
 	}
 	if n > 0 {
+		if c.flooded(n) {
+			return 0, errPlayerFlood
+		}
 		c.takeTurn()
 	}
 	c.emptied.Store(n < len(p))
 	return n, err
+}
+
+// flooded counts bytes that were read, and reports whether they are too many. Who closes the connection reads on
+// another goroutine, and nothing that it reads is dealt with.
+func (c *pacedConn) flooded(n int) bool {
+	return !c.closed.Load() && !c.trusted.Load() && c.wishes != nil && c.wishes.overflows(float64(n), time.Now())
 }
 
 // Write implements net.Conn.

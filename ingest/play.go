@@ -43,7 +43,9 @@ func (se *session) play(r *rtmp.PlayRequest) error {
 		return err
 	}
 	se.wire.limit(0)
-	se.wire.trust() // what is sent to it is waited for by the session as well, which must not keep a turn
+	if len(se.publications) == 0 {
+		se.wire.plays()
+	}
 	se.entry.playing.Store(true)
 	ctx, cancel := context.WithCancel(se.server.ctx)
 	p := &player{cancel: cancel, leave: adm.leave, forget: func() {}}

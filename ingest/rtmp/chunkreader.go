@@ -48,23 +48,6 @@ type chunkReader struct {
 	stats     *counters
 }
 
-// readLimits are what a peer may make a chunkReader hold.
-type readLimits struct {
-	message   int // bytes of one media message
-	partial   int // bytes of all partial messages together
-	open      int // partial messages
-	wide      int // chunk streams above 63 whose headers are remembered
-	minSlab   int // bytes of a slab, at least
-	maxSlab   int // and at most
-	firstPart int // bytes an array of its own begins with
-}
-
-var unauthorisedLimits = readLimits{
-	message: unauthorisedMessage, partial: unauthorisedPartial,
-	open: DefaultMaxPartialMessages, wide: unauthorisedWide,
-	minSlab: unauthorisedBuffer, maxSlab: unauthorisedBuffer, firstPart: 4 << 10,
-}
-
 func newChunkReader(src io.Reader, stats *counters) *chunkReader {
 	return &chunkReader{
 		src:       src,

@@ -60,3 +60,20 @@ const (
 	// interleave: audio, video and data.
 	DefaultMaxPartialMessages = maxWideChunkStreams
 )
+
+// readLimits are what a peer may make a chunkReader hold.
+type readLimits struct {
+	message   int // bytes of one media message
+	partial   int // bytes of all partial messages together
+	open      int // partial messages
+	wide      int // chunk streams above 63 whose headers are remembered
+	minSlab   int // bytes of a slab, at least
+	maxSlab   int // and at most
+	firstPart int // bytes an array of its own begins with
+}
+
+var unauthorisedLimits = readLimits{
+	message: unauthorisedMessage, partial: unauthorisedPartial,
+	open: DefaultMaxPartialMessages, wide: unauthorisedWide,
+	minSlab: unauthorisedBuffer, maxSlab: unauthorisedBuffer, firstPart: 4 << 10,
+}
