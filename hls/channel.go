@@ -56,7 +56,8 @@ type Channel struct {
 }
 
 // maxUnwritten bounds the segments, in bytes, that wait for the channel's goroutine: a
-// segment of 16 Mbit/s and 10 s fits.
+// segment of 16 Mbit/s and 10 s fits. Config.MaxHeld bounds what all channels have in
+// memory; beyond it a channel may have one segment waiting.
 const maxUnwritten = 32 << 20
 
 // newChannel returns a channel whose goroutines have to be started.
@@ -101,7 +102,8 @@ func (c *Channel) handOver(s *segment) {
 	for _, waiting := range c.closed {
 		unwritten += waiting.data.size
 	}
-	if unwritten+s.data.size > maxUnwritten && len(c.closed) > 0 {
+	full := unwritten+s.data.size > maxUnwritten || c.server.memory.Load()+int64(s.data.size) > c.server.config.MaxHeld
+	if full && len(c.closed) > 0 {
 		s.data.release()
 		c.lost = true
 		c.server.metrics.SegmentsLost.Add(1)
@@ -109,6 +111,7 @@ func (c *Channel) handOver(s *segment) {
 		s.discontinuity = s.discontinuity || c.lost
 		c.lost = false
 		c.closed = append(c.closed, s)
+		c.server.memory.Add(int64(s.data.size))
 	}
 	c.mu.Unlock()
 	c.signal()

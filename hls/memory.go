@@ -10,27 +10,49 @@ import (
 const maxHeld = 64 << 20
 
 // mayHold reports whether a segment may be listed, which the storage may not take. If
-// there is no room it takes it from segments that are no longer listed.
+// there is no room it takes it from segments that are no longer listed, then from the
+// oldest that are: who plays live needs the newest.
 func (c *Channel) mayHold(size int64) bool {
-	if _, fault := c.writer.state(time.Now()); fault == nil {
+	if c.writer.isIdle(time.Now()) {
 		return true
 	}
 	for !c.roomFor(size) {
-		i := slices.IndexFunc(c.window.removed, func(s *segment) bool { return slices.Contains(c.held, s) })
-		if i < 0 {
+		if !c.makeRoom() {
 			return false
 		}
-		s := c.window.removed[i]
-		c.window.removed = slices.Delete(c.window.removed, i, i+1)
-		c.drop(s)
-		c.server.gone(s)
-		c.writer.remove(s)
 	}
 	return true
 }
 
+// makeRoom gives up the oldest segment that is held. It is false if that must not be.
+func (c *Channel) makeRoom() bool {
+	if i := slices.IndexFunc(c.window.removed, c.holds); i >= 0 {
+		s := c.window.removed[i]
+		c.window.removed = slices.Delete(c.window.removed, i, i+1)
+		c.giveAway(s)
+		return true
+	}
+	i := slices.IndexFunc(c.window.listed, c.holds)
+	if i < 0 || i == len(c.window.listed)-1 {
+		return false
+	}
+	c.server.retire(c, c.window.shift(i+1, time.Now()))
+	return true
+}
+
+func (c *Channel) holds(s *segment) bool { return slices.Contains(c.held, s) }
+
+// giveAway lets a segment go that the window has not got any more.
+func (c *Channel) giveAway(s *segment) {
+	c.drop(s)
+	c.server.gone(s)
+	c.writer.remove(s)
+}
+
+// roomFor reports whether a segment may be held, which counts for memory already. The
+// first one always may.
 func (c *Channel) roomFor(size int64) bool {
-	return c.heldBytes+size <= maxHeld && c.server.held.Load()+size <= c.server.config.MaxHeld
+	return len(c.held) == 0 || c.heldBytes+size <= maxHeld && c.server.memory.Load() <= c.server.config.MaxHeld
 }
 
 // hold keeps a segment in memory, from where requests read it.
@@ -38,6 +60,10 @@ func (c *Channel) hold(s *segment) {
 	c.held = append(c.held, s)
 	c.heldBytes += s.size
 	c.server.held.Add(s.size)
+	s.held.Store(true)
+	if s.stored.Load() {
+		c.signal() // it came just now, and the writer did not know that somebody waits
+	}
 }
 
 // drop forgets a segment that was held. Requests may still read it, so the slabs are
@@ -50,6 +76,7 @@ func (c *Channel) drop(s *segment) {
 	c.held = slices.Delete(c.held, i, i+1)
 	c.heldBytes -= s.size
 	c.server.held.Add(-s.size)
+	c.server.memory.Add(-s.size)
 	if s.stored.Load() {
 		s.data = slabs{} // else the writer may be reading it
 	}

@@ -70,6 +70,7 @@ func (c *Channel) take() (segments []*segment, ended bool) {
 func (c *Channel) publish(s *segment) {
 	if !c.mayHold(s.size) {
 		s.data.release()
+		c.server.memory.Add(-s.size)
 		c.broken = true
 		c.server.metrics.SegmentsLost.Add(1)
 		return
@@ -88,6 +89,7 @@ func (c *Channel) publish(s *segment) {
 	}
 	if s.stored.Load() {
 		s.data.release() // no request has seen it
+		c.server.memory.Add(-s.size)
 	} else {
 		c.hold(s)
 	}
@@ -153,12 +155,10 @@ func (c *Channel) isDeserted(now time.Time) bool {
 func (c *Channel) remove(now time.Time) (some bool) {
 	gone := c.window.expired(now, c.server.config.Retain)
 	for _, s := range gone {
-		c.drop(s)
-		c.server.gone(s)
 		if s.evicted.Load() {
 			c.server.metrics.SegmentsEvicted.Add(1)
 		}
-		c.writer.remove(s)
+		c.giveAway(s)
 	}
 	return len(gone) > 0
 }

@@ -29,7 +29,8 @@ type segment struct {
 	peak     uint64    // the largest bit rate until then, see bandwidth
 	listed   time.Time // wall clock
 
-	// data are the bytes while they are in memory, size their number.
+	// data are the bytes while they are in memory, size their number. As long as the
+	// segment is not stored it is the writer's mutex that guards them.
 	data slabs
 	size int64
 
@@ -44,6 +45,8 @@ type segment struct {
 
 	// evicted: the quota wants it gone before its time. gone: it is.
 	evicted, gone atomic.Bool
+	// held: it is, or was, listed from memory.
+	held atomic.Bool
 
 	// open is the file while it stays open, guarded by openFiles.mu. cold is for whoever has the kernel send it.
 	open *openFile
@@ -53,6 +56,9 @@ type segment struct {
 
 	sum    digest
 	hashed bool // sum is known
+	// abandoned: it went before it was stored, and its data with it. Guarded by the
+	// writer's mutex.
+	abandoned bool
 	// unremoved: it should have gone, but the storage did not let it.
 	unremoved bool
 	// recorded: the journal has it.

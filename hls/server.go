@@ -31,8 +31,9 @@ type Config struct {
 	// StoreTimeout is how long a listing waits for the storage; 0 is 300 ms. What
 	// takes longer is listed from memory.
 	StoreTimeout time.Duration
-	// MaxHeld bounds what all channels may hold in memory while the storage fails, in
-	// bytes; 0 is 256 MiB.
+	// MaxHeld bounds the finished segments that all channels may have in memory, while
+	// they wait to be stored and listed and while the storage fails, in bytes; 0 is 256
+	// MiB. Beyond it each channel may have one that waits, and one that it lists.
 	MaxHeld int64
 	Storage Storage
 	// Listed hears of each segment that was listed, in order for each stream. It must not block;
@@ -110,7 +111,8 @@ type Server struct {
 	metrics      Metrics
 	segmentCache []string
 	stopping     atomic.Bool
-	held         atomic.Int64    // bytes that channels hold in memory
+	held         atomic.Int64    // bytes that channels hold in memory, since the storage has not got them
+	memory       atomic.Int64    // these, and those of finished segments that are not listed yet
 	used         atomic.Int64    // bytes of all segments in the storage
 	ctx          context.Context // ends the channels' goroutines, which finish their work
 	cancel       context.CancelFunc

@@ -14,9 +14,8 @@ func (w *writer) settle(queue []*segment, err error) {
 	late := false
 	w.mu.Lock()
 	for _, s := range queue {
-		if isClosed(s.tried) {
-			late = late || s.stored.Load()
-		} else {
+		late = late || s.stored.Load() && s.held.Load()
+		if !isClosed(s.tried) {
 			close(s.tried)
 		}
 	}
@@ -61,9 +60,6 @@ func (w *writer) removeAll() (failed bool) {
 	w.mu.Lock()
 	removals := w.removals
 	w.removals = nil
-	for _, s := range removals {
-		w.unqueue(s)
-	}
 	w.mu.Unlock()
 	for _, s := range removals {
 		if !s.stored.Load() {
@@ -117,12 +113,15 @@ func (w *writer) state(now time.Time) (since time.Time, fault error) {
 	return time.Time{}, nil
 }
 
-// sum returns the SHA-256 of the bytes.
-func (s *slabs) sum() (d digest) {
+// hash takes note of the SHA-256 of the bytes, once.
+func (s *segment) hash(data [][]byte) {
+	if s.hashed || data == nil {
+		return
+	}
 	h := sha256.New()
-	for _, p := range s.parts {
+	for _, p := range data {
 		_, _ = h.Write(p) // never fails
 	}
-	h.Sum(d[:0])
-	return d
+	h.Sum(s.sum[:0])
+	s.hashed = true
 }

@@ -26,6 +26,7 @@ type writer struct {
 
 	mu       sync.Mutex
 	queue    []*segment // not stored, or not recorded; oldest first
+	storing  *segment   // the one that the storage is reading
 	removals []*segment
 	oldest   uint64 // sequence number of the oldest that may be fetched
 	ended    *ending
@@ -76,12 +77,52 @@ func (w *writer) add(s *segment) {
 	w.signal()
 }
 
-// remove takes a segment that may go. One that is not stored yet will not be.
+// remove takes a segment that may go. One that is not stored yet will not be, and its
+// memory goes at once, unless the storage is reading it.
 func (w *writer) remove(s *segment) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if !s.stored.Load() {
+		s.abandoned = true
+		w.unqueue(s)
+		if w.storing != s {
+			s.data = slabs{}
+			return
+		}
+	}
 	w.removals = append(w.removals, s)
 	w.signal()
+}
+
+// take returns the bytes of a segment that is going to be read; nil if it has gone.
+func (w *writer) take(s *segment) [][]byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s.abandoned {
+		return nil
+	}
+	w.storing = s
+	return s.data.parts
+}
+
+// taken says that they have been read.
+func (w *writer) taken(s *segment) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.storing = nil
+	if s.abandoned {
+		s.data = slabs{}
+	}
+}
+
+// isIdle reports whether all is stored, as far as it should be.
+func (w *writer) isIdle(now time.Time) bool {
+	if _, fault := w.state(now); fault != nil {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.queue) == 0
 }
 
 // end takes note of the end of the playlist. The channel is closed when it has been
@@ -199,22 +240,33 @@ func (w *writer) store(ctx context.Context, queue []*segment) error {
 		if s.stored.Load() {
 			continue
 		}
-		if !s.hashed {
-			s.sum, s.hashed = s.data.sum(), true
-		}
-		w.begin()
-		began := time.Now()
-		err := w.server.config.Storage.Put(ctx, w.folder+"/"+s.uri, s.data.parts)
-		w.newest = time.Now()
-		w.slow = w.newest.Sub(began) > w.server.config.StoreTimeout
-		if err != nil {
+		if err := w.put(ctx, s); err != nil {
 			w.server.metrics.StorageErrors.Add(1)
 			return err
 		}
-		w.server.used.Add(s.size)
-		w.stale = w.stale || s.recorded
-		s.stored.Store(true)
 	}
+	return nil
+}
+
+// put stores a segment, unless it has gone.
+func (w *writer) put(ctx context.Context, s *segment) error {
+	data := w.take(s)
+	if data == nil {
+		return nil
+	}
+	defer w.taken(s)
+	s.hash(data)
+	w.begin()
+	began := time.Now()
+	err := w.server.config.Storage.Put(ctx, w.folder+"/"+s.uri, data)
+	w.newest = time.Now()
+	w.slow = w.newest.Sub(began) > w.server.config.StoreTimeout
+	if err != nil {
+		return err
+	}
+	w.server.used.Add(s.size)
+	w.stale = w.stale || s.recorded
+	s.stored.Store(true)
 	return nil
 }
 
@@ -227,7 +279,8 @@ func (w *writer) record(ctx context.Context, queue []*segment, oldest uint64) er
 			continue
 		}
 		if !s.hashed {
-			s.sum, s.hashed = s.data.sum(), true
+			s.hash(w.take(s)) // of one that has gone nothing is known: its sum is zero
+			w.taken(s)
 		}
 		s.recorded = true
 		if w.postpones() {

@@ -144,7 +144,7 @@ var outputTable = []setting{
 		bind: func(c *Config) value { return duration(&c.HLS.Retain, 0, year) }},
 	{key: "hls.retain_segments", def: "0", help: "how many segments of a live stream stay after they have left the playlist, if hls.retain keeps fewer",
 		bind: func(c *Config) value { return count(&c.HLS.RetainSegments, 0, 10_000) }},
-	{key: "hls.max_held", def: "256MiB", help: "what all streams may hold in memory while the storage fails; beyond it segments are lost",
+	{key: "hls.max_held", def: "256MiB", help: "what all streams may have of finished segments in memory while the storage is slow or fails; beyond it playlists get shorter, then segments are lost",
 		bind: func(c *Config) value { return size(&c.HLS.MaxHeld, 64*kib, math.MaxInt) }},
 
 	{key: "stream.grace", def: "30s", help: "how long outputs outlive their publisher",
