@@ -4,17 +4,19 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 	"time"
 )
 
 // Access is who is in and who may not come in: what package auth's gate knows.
 type Access interface {
-	// Sessions returns publications and viewers that were let in, of one stream or of all ("").
-	Sessions(stream string) any
+	// Sessions returns at most limit publications and viewers that were let in and have a higher ID than after, in the
+	// order of their IDs: of one stream or of all (""). next is the last one's ID if there are more, else 0.
+	Sessions(stream string, after uint64, limit int) (list any, next uint64)
 	// EndSession sends one away; false if there is none with that ID.
 	EndSession(id string) bool
-	// Denylist returns the entries in force.
-	Denylist() any
+	// Denylist returns entries in force likewise.
+	Denylist(after uint64, limit int) (list any, next uint64)
 	// Deny adds an entry and sends away whom it is about. An error that is a client's fault wraps ErrInvalid.
 	Deny(d Denial, ttl time.Duration) (entry any, ended int, err error)
 	// Allow removes an entry; false if there is none with that ID.
@@ -36,7 +38,27 @@ var ErrInvalid = errors.New("invalid entry")
 const maxDenial = 4 << 10
 
 func (h *handler) sessions(w http.ResponseWriter, r *http.Request) {
-	respond(w, r, map[string]any{"sessions": h.config.Access.Sessions(r.URL.Query().Get("stream"))})
+	h.permissions(w, r, "sessions", func(after uint64, limit int) (any, uint64) {
+		return h.config.Access.Sessions(r.URL.Query().Get("stream"), after, limit)
+	})
+}
+
+// permissions answers with a page of a list whose IDs are numbers.
+func (h *handler) permissions(w http.ResponseWriter, r *http.Request, name string, get func(after uint64, limit int) (any, uint64)) {
+	p, ok := parsePage(w, r)
+	if !ok {
+		return
+	}
+	after, ok := p.number(w)
+	if !ok {
+		return
+	}
+	list, next := get(after, p.limit)
+	answer := map[string]any{name: list}
+	if next > 0 {
+		answer["next"] = cursor(strconv.FormatUint(next, 10))
+	}
+	respond(w, r, answer)
 }
 
 func (h *handler) endSession(w http.ResponseWriter, r *http.Request) {
@@ -49,7 +71,7 @@ func (h *handler) endSession(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *handler) denylist(w http.ResponseWriter, r *http.Request) {
-	respond(w, r, map[string]any{"denylist": h.config.Access.Denylist()})
+	h.permissions(w, r, "denylist", h.config.Access.Denylist)
 }
 
 func (h *handler) deny(w http.ResponseWriter, r *http.Request) {

@@ -15,10 +15,14 @@ import (
 // gate is an Access that remembers what it was told.
 type gate struct{ denied []string }
 
-func (g *gate) Sessions(stream string) any { return []string{"session of " + stream} }
-func (g *gate) EndSession(id string) bool  { return id == "7" }
-func (g *gate) Denylist() any              { return g.denied }
-func (g *gate) Allow(id string) bool       { return id == "1" }
+func (g *gate) EndSession(id string) bool { return id == "7" }
+func (g *gate) Allow(id string) bool      { return id == "1" }
+
+func (g *gate) Sessions(stream string, after uint64, limit int) (any, uint64) {
+	return []string{fmt.Sprintf("%d sessions of %s after %d", limit, stream, after)}, after + 9
+}
+
+func (g *gate) Denylist(uint64, int) (any, uint64) { return g.denied, 0 }
 
 func (g *gate) Deny(d Denial, ttl time.Duration) (any, int, error) {
 	if d.Token == "" && d.Stream == "" {
@@ -58,7 +62,10 @@ func TestTheAPIRevokes(t *testing.T) {
 		status             int
 		says               string
 	}{
-		{"GET", "/api/v1/sessions?stream=live/test", "", 200, "session of live/test"},
+		{"GET", "/api/v1/sessions?stream=live/test", "", 200, "1000 sessions of live/test after 0"},
+		{"GET", "/api/v1/sessions?limit=5&cursor=" + cursor("7"), "", 200, "5 sessions of  after 7"},
+		{"GET", "/api/v1/sessions?cursor=" + cursor("7"), "", 200, `"next":"` + cursor("16") + `"`},
+		{"GET", "/api/v1/sessions?cursor=" + cursor("x"), "", 400, "cursor"},
 		{"DELETE", "/api/v1/sessions/7", "", 204, ""},
 		{"DELETE", "/api/v1/sessions/8", "", 404, "has left"},
 		{"POST", "/api/v1/denylist", `{"token":"t-1","ttl":"2h"}`, 201, `"ended":3`},

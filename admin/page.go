@@ -42,6 +42,19 @@ func parsePage(w http.ResponseWriter, r *http.Request) (page, bool) {
 	return p, true
 }
 
+// number reads the key of a list whose keys are numbers, 0 for none, or answers and returns false.
+func (p page) number(w http.ResponseWriter) (uint64, bool) {
+	if p.after == "" {
+		return 0, true
+	}
+	n, err := strconv.ParseUint(p.after, 10, 64)
+	if err != nil {
+		problem(w, http.StatusBadRequest, "bad-parameter", "cursor is not one that this API gave out")
+		return 0, false
+	}
+	return n, true
+}
+
 // cursor makes the cursor of the page behind an item.
 func cursor(key string) string { return base64.RawURLEncoding.EncodeToString([]byte(key)) }
 

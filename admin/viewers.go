@@ -14,13 +14,9 @@ func (h *handler) listViewers(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	after := uint64(0)
-	if p.after != "" {
-		var err error
-		if after, err = strconv.ParseUint(p.after, 10, 64); err != nil {
-			problem(w, http.StatusBadRequest, "bad-parameter", "cursor is not one that this API gave out")
-			return
-		}
+	after, ok := p.number(w)
+	if !ok {
+		return
 	}
 	stream := remux.StreamName(r.URL.Query().Get("stream"))
 	viewers := h.config.Streams.Viewers(stream, after, p.limit+1)

@@ -135,21 +135,29 @@ func (g *Gate) removeSession(s *Session) {
 // maxSessionsListed bounds what Sessions returns.
 const maxSessionsListed = 10_000
 
-// Sessions returns those who are in, oldest first: of one stream, or of all if it is "".
+// Sessions returns those who are in, oldest first and at most 10,000: of one stream, or of all if it is "".
 func (g *Gate) Sessions(stream string) []Session {
+	return g.SessionsAfter(stream, 0, maxSessionsListed)
+}
+
+// SessionsAfter returns at most limit of them, those whose ID, which is a number that grows, is higher than after.
+func (g *Gate) SessionsAfter(stream string, after uint64, limit int) []Session {
 	g.mu.Lock()
 	g.sweepVisits(g.config.Now(), 0)
-	list := []Session{}
+	found := []*Session{}
 	for _, s := range g.sessions {
-		if stream == "" || s.Stream == stream {
-			shown := *s
-			shown.asked, shown.decision = Request{}, Decision{} // which have what was shown
-			list = append(list, shown)
+		if s.number > after && (stream == "" || s.Stream == stream) {
+			found = append(found, s)
 		}
 	}
+	slices.SortFunc(found, func(a, b *Session) int { return cmp.Compare(a.number, b.number) })
+	list := make([]Session, min(len(found), limit))
+	for i := range list {
+		list[i] = *found[i]
+		list[i].asked, list[i].decision = Request{}, Decision{} // which have what was shown
+	}
 	g.mu.Unlock()
-	slices.SortFunc(list, func(a, b Session) int { return cmp.Compare(a.number, b.number) })
-	return list[:min(len(list), maxSessionsListed)]
+	return list
 }
 
 // End sends one away; it returns false if nobody has that ID.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -270,17 +271,37 @@ func (a *access) refused(d auth.Decision) edge.Verdict {
 type adminAccess struct{ *access }
 
 func (a adminAccess) EndSession(id string) bool { return a.End(id) }
-func (a adminAccess) Denylist() any             { return a.Gate.Denylist() }
+
+func (a adminAccess) Denylist(after uint64, limit int) (any, uint64) {
+	list := a.Gate.Denylist()
+	for len(list) > 0 && number(list[0].ID) <= after {
+		list = list[1:]
+	}
+	if len(list) <= limit {
+		return list, 0
+	}
+	return list[:limit], number(list[limit-1].ID)
+}
+
+// number reads an ID that this server made.
+func number(id string) uint64 {
+	n, _ := strconv.ParseUint(id, 10, 64)
+	return n
+}
 
 // Sessions does not show the names of streams that nobody publishes, for which viewers wait.
-func (a adminAccess) Sessions(stream string) any {
-	list := a.Gate.Sessions(stream)
+func (a adminAccess) Sessions(stream string, after uint64, limit int) (any, uint64) {
+	list, next := a.SessionsAfter(stream, after, limit+1), uint64(0)
+	if len(list) > limit {
+		list = list[:limit]
+		next = number(list[limit-1].ID)
+	}
 	for i, s := range list {
 		if name := remux.StreamName(s.Stream); s.Action == auth.Play && !a.exists(name) {
 			list[i].Stream = name.Redacted()
 		}
 	}
-	return list
+	return list, next
 }
 
 func (a adminAccess) Deny(d admin.Denial, ttl time.Duration) (any, int, error) {

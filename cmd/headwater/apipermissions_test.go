@@ -43,6 +43,19 @@ func (c *apiClient) permissions() {
 	var list struct{ Sessions []session }
 	first, second := letIn(c.t, c.server, "ticket-1"), letIn(c.t, c.server, "ticket-2")
 	c.get("/api/v1/sessions?stream=live/test", &list)
+	var page struct {
+		Sessions []session
+		Next     string
+	}
+	c.get("/api/v1/sessions?limit=1", &page)
+	if len(page.Sessions) != 1 || page.Next == "" {
+		c.t.Fatalf("the first page: %+v", page)
+	}
+	oldest := page.Sessions[0].ID
+	c.get("/api/v1/sessions?limit=1&cursor="+page.Next, &page)
+	if len(page.Sessions) != 1 || page.Sessions[0].ID == oldest {
+		c.t.Errorf("behind session %s comes %+v", oldest, page)
+	}
 	ids := map[string]string{}
 	for _, s := range list.Sessions {
 		ids[s.TokenID] = s.ID
@@ -62,6 +75,20 @@ func (c *apiClient) permissions() {
 	for _, path := range []string{"/api/v1/sessions", "/api/v1/denylist"} {
 		h, _ := c.ask("GET", path, 200)
 		c.ask("GET", path, 304, "If-None-Match", h.Get("Etag"))
+	}
+	var denied struct {
+		Denylist []struct{ ID string }
+		Next     string
+	}
+	c.get("/api/v1/denylist?limit=1", &denied)
+	if len(denied.Denylist) != 1 || denied.Denylist[0].ID != "1" || denied.Next == "" {
+		c.t.Fatalf("the first page: %+v", denied)
+	}
+	cursor := denied.Next
+	denied.Next = ""
+	c.get("/api/v1/denylist?limit=1&cursor="+cursor, &denied)
+	if len(denied.Denylist) != 1 || denied.Denylist[0].ID != "2" || denied.Next != "" {
+		c.t.Errorf("the second page: %+v", denied)
 	}
 	c.fillDenylist()
 	c.ask("DELETE", "/api/v1/denylist/1", 204)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -89,6 +90,137 @@ func TestWebhooksOutliveAKilledServer(t *testing.T) {
 	send(t, second, os.Interrupt)
 	if err := second.Wait(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestNoEventIsLostBetweenTwoOthersWhoeverIsKilled kills a server twice while it posts to an endpoint that takes two of
+// three events. Of each run the endpoint has, at the end, all events up to one: numbers have no gaps.
+func TestNoEventIsLostBetweenTwoOthersWhoeverIsKilled(t *testing.T) {
+	var attempts atomic.Int64
+	got := make(chan rawEvent, 10_000)
+	endpoint := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var e rawEvent
+		if err := json.NewDecoder(r.Body).Decode(&e); err != nil {
+			return // the server was killed
+		}
+		if attempts.Add(1)%3 == 0 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		got <- e
+	}))
+	defer endpoint.Close()
+	var all []string
+	for _, kind := range events.Types {
+		if kind != events.Missed {
+			all = append(all, string(kind))
+		}
+	}
+	dir := t.TempDir()
+	yaml := "rtmp.addr: 127.0.0.1:0\nhttp.addr: 127.0.0.1:0\nadmin.addr: 127.0.0.1:0\nstorage.kind: memory\nlog.format: json\n" +
+		"hls.segment: 100ms\nhooks.urls: " + endpoint.URL + "\nhooks.secret: " + hookSecret + "\nhooks.events: " + strings.Join(all, ",") +
+		"\nhooks.dir: " + filepath.Join(dir, "hooks") + "\n"
+	file := filepath.Join(dir, "headwater.yaml")
+	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	numbers := map[string]map[uint64]bool{} // by run
+	streams := map[string]uint64{}          // the newest number of a run and stream
+	note := func(e rawEvent) {
+		id, err := events.ParseID(e.ID)
+		if err != nil || e.Type == string(events.Missed) {
+			t.Fatalf("%+v: %v", e, err)
+		}
+		if numbers[id.Run] == nil {
+			numbers[id.Run] = map[uint64]bool{}
+		}
+		again := numbers[id.Run][id.Number]
+		numbers[id.Run][id.Number] = true
+		if key := id.Run + e.Stream; !again {
+			if id.Number < streams[key] {
+				t.Errorf("%s comes after number %d of its stream", e.ID, streams[key])
+			}
+			streams[key] = id.Number
+		}
+	}
+	for range 2 {
+		cmd, at := startServe(t, file)
+		publisher := command(t, "headwater", "publish", absolute(t, sampleFLV), "rtmp://"+at.RTMP+"/live/test")
+		if err := publisher.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for run := ""; len(numbers[run]) < 4; { // of this server, while its publisher goes on
+			select {
+			case e := <-got:
+				note(e)
+				if e.Type == string(events.PublishStarted) {
+					id, _ := events.ParseID(e.ID)
+					run = id.Run
+				}
+			case <-time.After(patience):
+				t.Fatal("the endpoint gets nothing")
+			}
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()       // it was killed
+		_ = publisher.Wait() // it lost its server
+	}
+	last, at := startServe(t, file)
+	eventually(t, "everything is delivered", func() bool {
+		for len(got) > 0 {
+			note(<-got)
+		}
+		var info struct{ Hooks []struct{ Queued int } }
+		getJSON(t, "http://"+at.Admin+"/api/v1/server", &info)
+		return info.Hooks[0].Queued == 0 && len(numbers) == 3
+	})
+	send(t, last, os.Interrupt)
+	if err := last.Wait(); err != nil {
+		t.Error(err)
+	}
+	endpoint.Close()
+	close(got)
+	for e := range got {
+		note(e)
+	}
+	for run, seen := range numbers {
+		for n := uint64(1); n <= uint64(len(seen)); n++ {
+			if !seen[n] {
+				t.Errorf("run %s: number %d of %d is missing", run, n, len(seen))
+			}
+		}
+	}
+}
+
+// TestEveryEventIsDocumented looks for each type and the fields of its data where people read of them.
+func TestEveryEventIsDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/hooks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := map[events.Type]any{
+		events.ServerStarted: events.Server{}, events.PublishStarted: events.Publish{}, events.PublishEnded: events.End{},
+		events.StreamLive: events.Live{}, events.SegmentPublished: events.Segment{}, events.ViewersChanged: events.Viewers{},
+		events.FindingRaised: events.Finding{}, events.Missed: events.Gap{},
+	}
+	for _, kind := range events.Types {
+		_, row, found := strings.Cut(string(page), "\n| `"+string(kind)+"` |")
+		if !found {
+			t.Errorf("docs/hooks.md does not have %s", kind)
+			continue
+		}
+		row, _, _ = strings.Cut(row, "\n")
+		if data[kind] == nil {
+			continue
+		}
+		for field := range reflect.TypeOf(data[kind]).Fields() {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if !strings.Contains(row, "`"+name+"`") {
+				t.Errorf("docs/hooks.md does not say that %s has %s", kind, name)
+			}
+		}
 	}
 }
 
