@@ -85,6 +85,8 @@ var (
 
 	accessLines   = metric("access_log_lines_total", "Lines of the access log that were written.")
 	accessDropped = metric("access_log_dropped_total", "Lines of the access log that were lost because the disk was full, or slow.")
+	configOK      = metric("config_ok", "1 if the newest configuration that was read is in force, 0 if it has faults.")
+	configReloads = metric("config_reloads_total", "Reloads of the configuration, by result.", "result")
 
 	hookDelivered = metric("hook_delivered_total", "Events that webhooks have taken.", "endpoint")
 	hookFailed    = metric("hook_failed_total", "Attempts to post events that failed.", "endpoint")
@@ -102,7 +104,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 		buildInfo, streamsDesc, begun, ended, ingestBytes, messages, frames, keyframes, repairs, dropped, refusals, stale,
 		findingsActive, findingsRaised, viewersDesc, sent, jumps, slow, listed, lost, evicted, storageErrors, storageWaits,
 		faulty, held, stored, leftOut, bitrate, gaps, delay, publishDelay, playlistAge,
-		hookDelivered, hookFailed, hookDropped, hookQueued, hookBytes, accessLines, accessDropped,
+		hookDelivered, hookFailed, hookDropped, hookQueued, hookBytes, accessLines, accessDropped, configOK, configReloads,
 	} {
 		ch <- d
 	}
@@ -179,6 +181,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	if from.Hooks != nil {
 		out.hooks(from.Hooks())
 	}
+	if from.Configuration != nil {
+		out.configuration(from.Configuration())
+	}
 	if from.Storage != nil {
 		h := from.Storage()
 		out.gauge(faulty, float64(h.Faulty))
@@ -198,6 +203,16 @@ func (c *collector) oldestPlaylist(now time.Time) (oldest time.Duration) {
 		}
 	}
 	return oldest
+}
+
+func (s samples) configuration(c ConfigurationStatus) {
+	ok := 0.0
+	if c.OK {
+		ok = 1
+	}
+	s.gauge(configOK, ok)
+	s.counter(configReloads, c.Reloads, "taken")
+	s.counter(configReloads, c.Refused, "refused")
 }
 
 // hooks numbers the endpoints from 1: their URLs may be secret, and two may have one host.

@@ -32,8 +32,23 @@ type Sources struct {
 	Hooks func() []HookStatus
 	// AccessLog is the access log of the public listener; nil if that is off.
 	AccessLog func() AccessLogCounts
+	// Configuration is how the newest reload of the configuration went.
+	Configuration func() ConfigurationStatus
 	// Limits are those in force, by the key of the setting: bytes, counts, or seconds.
 	Limits map[string]float64
+}
+
+// ConfigurationStatus is how reading the configuration again went.
+type ConfigurationStatus struct {
+	// OK: the newest configuration that was read is in force. Read is when that was, or was tried.
+	OK   bool      `json:"ok"`
+	Read time.Time `json:"read"`
+	// Reloads and Refused count those that were taken and those that were not.
+	Reloads uint64 `json:"reloads"`
+	Refused uint64 `json:"refused"`
+	// Faults are why the newest was refused, and Pending the settings that the next start changes.
+	Faults  []string `json:"faults,omitempty"`
+	Pending []string `json:"pending,omitempty"`
 }
 
 // ViewerCounts are what happened to the viewers of a protocol.
@@ -104,6 +119,8 @@ type serverInfo struct {
 	Storage   *StorageHealth     `json:"storage,omitempty"`
 	Limits    map[string]float64 `json:"limits"`
 	Hooks     []HookStatus       `json:"hooks"`
+
+	Configuration *ConfigurationStatus `json:"configuration,omitempty"`
 }
 
 func (h *handler) showServer(w http.ResponseWriter, r *http.Request) {
@@ -133,6 +150,10 @@ func (h *handler) showServer(w http.ResponseWriter, r *http.Request) {
 	for protocol, counts := range s.Viewers {
 		info.Viewers[protocol] = counts().Viewers
 	}
+	if s.Configuration != nil {
+		status := s.Configuration()
+		info.Configuration = &status
+	}
 	if s.Hooks != nil {
 		info.Hooks = append(info.Hooks, s.Hooks()...)
 	}
@@ -147,6 +168,8 @@ type Setting struct {
 	// Origin says where the value came from, such as "headwater.yaml:3" or "default".
 	Origin string `json:"origin"`
 	Help   string `json:"help"`
+	// Changes says for whom a reload changes it.
+	Changes string `json:"changes"`
 }
 
 func (h *handler) showConfiguration(w http.ResponseWriter, r *http.Request) {

@@ -39,9 +39,10 @@ type GateConfig struct {
 // Gate lets publishers and viewers in, and sends them away when their permission ends. It has one rule chain for each
 // action, and adds what holds for all policies: kept decisions, revocation, expiry, and limits.
 //
-// Deciding takes no lock that anybody holds during I/O. What is open to everybody costs two atomic loads.
+// Deciding takes no lock that anybody holds during I/O. What is open to everybody costs a few atomic loads.
 type Gate struct {
-	config   GateConfig
+	config   GateConfig                 // as it was made: only Now and Logger are looked at
+	rules    atomic.Pointer[GateConfig] // in force: the rest
 	cache    decisionCache
 	denylist denylist
 	refusals refusals
@@ -65,9 +66,6 @@ func NewGate(config GateConfig) *Gate {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	if config.Lapse <= 0 {
-		config.Lapse = defaultLapse
-	}
 	g := &Gate{
 		config:     config,
 		sessions:   make(map[uint64]*Session),
@@ -78,7 +76,18 @@ func NewGate(config GateConfig) *Gate {
 		},
 	}
 	g.cache.now, g.denylist.now = config.Now, config.Now
+	g.Change(config)
 	return g
+}
+
+// Change puts the policies and limits of a configuration in force, for all who come from now on, and drops the
+// decisions that are kept. Who is inside stays, with the expiry that it came in with. Logger and Now are not looked at.
+func (g *Gate) Change(config GateConfig) {
+	if config.Lapse <= 0 {
+		config.Lapse = defaultLapse
+	}
+	g.rules.Store(&config)
+	g.Forget()
 }
 
 // errPolicy reports a gate without rules for an action.
@@ -88,12 +97,13 @@ var errPolicy = errors.New("there is no policy for the action")
 // when ctx ends.
 func (g *Gate) Decide(ctx context.Context, r Request) Decision {
 	asked := r
-	r = resolve(g.config.Names, asked)
+	names := g.rules.Load().Names
+	r = resolve(names, asked)
 	d := g.decide(ctx, asked, r)
 	if d.Allowed && r.Secret != "" && d.Stream == "" {
 		d.Stream = r.Stream
 	}
-	if d.Allowed && g.config.Names != nil && g.config.Names.Public(d.Stream) != "" {
+	if d.Allowed && names != nil && names.Public(d.Stream) != "" {
 		return refuse(NotAllowed, "the authorisation backend gave this stream a name that is secret: tell the operator of the server")
 	}
 	if d.Allowed && !d.Expires.IsZero() && !g.config.Now().Before(d.Expires) {
@@ -113,11 +123,13 @@ func (g *Gate) decide(ctx context.Context, asked, r Request) Decision {
 	if len(r.Query) > maxQuery {
 		return refuse(BadToken, "what stands behind the question mark of the URL is too long")
 	}
-	policy := g.config.Publish
+	era := g.cache.era.Load() // before the rules: what an older rule says is not kept for a newer one
+	rules := g.rules.Load()
+	policy := rules.Publish
 	switch r.Action {
 	case Publish:
 	case Play:
-		policy = g.config.Play
+		policy = rules.Play
 	default:
 		policy = nil
 	}
@@ -127,7 +139,6 @@ func (g *Gate) decide(ctx context.Context, asked, r Request) Decision {
 	if d, ok := g.cache.get(asked); ok {
 		return d
 	}
-	era := g.cache.era.Load()
 	d := policy.Decide(ctx, r)
 	if d.CacheFor > 0 {
 		g.cache.put(asked, d, era)

@@ -8,7 +8,7 @@ import (
 // Recheck asks a policy that was replaced about those it has let in, and sends away whom it would refuse now; it returns
 // how many. Who only came too late or too early by the clock is not sent away by this: that is a matter of expiry.
 func (g *Gate) Recheck(s *Swap) int {
-	if g.config.KeepRemoved {
+	if g.rules.Load().KeepRemoved {
 		return 0
 	}
 	var affected []*Session
@@ -23,14 +23,14 @@ func (g *Gate) Recheck(s *Swap) int {
 }
 
 func (g *Gate) recheck(s *Swap, sessions []*Session) (ended int) {
-	if g.config.KeepRemoved {
+	if g.rules.Load().KeepRemoved {
 		return 0
 	}
 	// Nobody waits for keys to be fetched: those that are there count.
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	for _, session := range sessions {
-		r := resolve(g.config.Names, session.asked)
+		r := resolve(g.rules.Load().Names, session.asked)
 		if d := s.Decide(ctx, r); !d.still(session, r) {
 			session.end(EndRevoked)
 			ended++

@@ -69,7 +69,7 @@ func (g *Gate) enter(s *Session) *Decision {
 	g.addSession(s)
 	if at := ends(s.decision, s.Since); !at.IsZero() {
 		s.Expires = &at
-		if !g.config.KeepAtExpiry {
+		if !g.rules.Load().KeepAtExpiry {
 			s.timer = time.AfterFunc(at.Sub(s.Since), func() { s.end(EndExpired) })
 		}
 	}
@@ -92,7 +92,7 @@ const tooManyViewers = "the server has as many viewers as it may: try again late
 // full returns a refusal if a limit is reached.
 func (g *Gate) full(s *Session) *Decision {
 	over := func(limit, n int) bool { return limit > 0 && n >= limit }
-	l := g.config.Limits
+	l := g.rules.Load().Limits
 	var d Decision
 	switch {
 	case s.Action == Publish && g.publishers[s.Stream] == 0 && over(l.Publishers, len(g.publishers)):

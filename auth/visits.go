@@ -49,14 +49,14 @@ type visit struct {
 //
 // A viewer that nothing depends on, no limit, no token and no longest duration, is not even looked at.
 func (g *Gate) Visit(r Request, d Decision, v Visitor) *Decision {
-	l := g.config.Limits
+	l := g.rules.Load().Limits
 	if d.MaxDuration == 0 && d.TokenID == "" && l.Viewers <= 0 && l.ViewersPerStream <= 0 {
 		return nil
 	}
 	now := g.config.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.sweepVisits(now, g.config.Lapse/8)
+	g.sweepVisits(now, g.rules.Load().Lapse/8)
 	k := g.visitOf(r, d, v)
 	s := g.visits.byKey[k.key]
 	if s != nil && s.visit.over != "" && v.Begins {
@@ -74,7 +74,7 @@ func (g *Gate) Visit(r Request, d Decision, v Visitor) *Decision {
 	if s.Expires = nil; !end.IsZero() {
 		s.Expires = &end
 	}
-	if s.visit.over == "" && !end.IsZero() && !now.Before(end) && !g.config.KeepAtExpiry {
+	if s.visit.over == "" && !end.IsZero() && !now.Before(end) && !g.rules.Load().KeepAtExpiry {
 		s.visit.over = EndExpired
 		g.release(s)
 	}
@@ -170,7 +170,7 @@ func (g *Gate) sweepVisits(now time.Time, every time.Duration) (done bool) {
 	}
 	g.visits.swept = now
 	for _, s := range g.visits.byKey {
-		if now.Sub(s.visit.last) >= g.config.Lapse {
+		if now.Sub(s.visit.last) >= g.rules.Load().Lapse {
 			g.endVisit(s)
 		}
 	}

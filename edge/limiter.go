@@ -21,7 +21,7 @@ type Limits struct {
 
 // Limiter accepts connections within limits. What is too much is closed at once, and counted.
 type Limiter struct {
-	limits Limits
+	limits atomic.Pointer[Limits]
 	// maxHeader is the server's, in bytes.
 	maxHeader atomic.Int64
 	refusals  struct{ connections, address, handshakes, large, malformed, late atomic.Uint64 }
@@ -35,8 +35,13 @@ type Limiter struct {
 
 // NewLimiter returns a Limiter for any number of listeners.
 func NewLimiter(limits Limits) *Limiter {
-	return &Limiter{limits: limits, byAddress: make(map[netip.Addr]int)}
+	l := &Limiter{byAddress: make(map[netip.Addr]int)}
+	l.Change(limits)
+	return l
 }
+
+// Change puts other limits in force for connections that come from now on. Those there are stay.
+func (l *Limiter) Change(limits Limits) { l.limits.Store(&limits) }
 
 // Refusals returns how many connections and requests were refused before a handler saw them, by reason.
 func (l *Limiter) Refusals() map[string]uint64 {
@@ -81,14 +86,15 @@ func (l *Limiter) admit(conn net.Conn) net.Conn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	over := func(limit, n int) bool { return limit > 0 && n >= limit }
+	limits := l.limits.Load()
 	switch {
-	case over(l.limits.Connections, l.all):
+	case over(limits.Connections, l.all):
 		l.refusals.connections.Add(1)
 		return nil
-	case over(l.limits.PerAddress, l.byAddress[c.address]):
+	case over(limits.PerAddress, l.byAddress[c.address]):
 		l.refusals.address.Add(1)
 		return nil
-	case over(l.limits.Handshakes, l.shaking):
+	case over(limits.Handshakes, l.shaking):
 		l.refusals.handshakes.Add(1)
 		return nil
 	}
@@ -201,7 +207,7 @@ func (c *limitedTCP) Write(b []byte) (int, error) {
 // Close implements net.Conn.
 func (c *limitedTCP) Close() error {
 	if !c.closed.Swap(true) {
-		c.exchange.count(c.limiter, c.began, c.limiter.limits.HeaderTimeout)
+		c.exchange.count(c.limiter, c.began, c.limiter.limits.Load().HeaderTimeout)
 	}
 	c.leave()
 	return c.TCPConn.Close()

@@ -55,11 +55,11 @@ func isURIQuery(c rune) bool {
 
 // serveMultivariant and serveMedia answer with a playlist, whose URIs carry the request's token if it is so set.
 func (s *Server) serveMultivariant(d *document, w http.ResponseWriter, r *http.Request) {
-	s.servePlaylist(d, w, r, s.config.Carry >= CarryToPlaylists)
+	s.servePlaylist(d, w, r, s.limits.Load().carry >= CarryToPlaylists)
 }
 
 func (s *Server) serveMedia(d *document, w http.ResponseWriter, r *http.Request) {
-	s.servePlaylist(d, w, r, s.config.Carry >= CarryToAll)
+	s.servePlaylist(d, w, r, s.limits.Load().carry >= CarryToAll)
 }
 
 func (s *Server) servePlaylist(d *document, w http.ResponseWriter, r *http.Request, carry bool) {

@@ -19,7 +19,7 @@ func TestATokenIsCarriedToEveryURI(t *testing.T) {
 		{CarryNothing, "token=abc", false, false}, {CarryToPlaylists, "token=abc", false, true}, {CarryToAll, "token=abc", true, true},
 		{CarryToAll, "x=1&token=abc&y=2", true, true}, {CarryToAll, "", false, false}, {CarryToAll, "xtoken=abc", false, false},
 	} {
-		s := &Server{config: Config{Carry: test.carry}}
+		s := NewServer(Config{Carry: test.carry})
 		for name, want := range map[string]bool{"media": test.media, "index": test.index} {
 			w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/x?"+test.query, nil)
 			r.Header.Set("Accept-Encoding", "gzip")

@@ -18,6 +18,7 @@ type Channel struct {
 	segmenter // of the publisher's goroutine
 
 	server      *Server
+	size        int // of the window, in segments
 	name        remux.StreamName
 	incarnation string
 	tag         string // what the URIs of this run have in common
@@ -62,8 +63,10 @@ const maxUnwritten = 32 << 20
 
 // newChannel returns a channel whose goroutines have to be started.
 func newChannel(s *Server, name remux.StreamName, incarnation string) *Channel {
+	limits := s.limits.Load()
 	c := &Channel{
 		server:      s,
+		size:        limits.window,
 		name:        name,
 		incarnation: incarnation,
 		tag:         randomHex(tagSize),
@@ -76,7 +79,7 @@ func newChannel(s *Server, name remux.StreamName, incarnation string) *Channel {
 		now:    s.config.Now,
 		emit:   c.handOver,
 		left:   func(frames int) { s.metrics.FramesLeftOut.Add(uint64(frames)) },
-		cutter: cutter{segment: ticks(s.config.Segment * perSecond / time.Second)},
+		cutter: cutter{segment: ticks(limits.segment * perSecond / time.Second)},
 		clock:  aac.NewClock(),
 	}
 	return c
@@ -102,7 +105,7 @@ func (c *Channel) handOver(s *segment) {
 	for _, waiting := range c.closed {
 		unwritten += waiting.data.size
 	}
-	full := unwritten+s.data.size > maxUnwritten || c.server.memory.Load()+int64(s.data.size) > c.server.config.MaxHeld
+	full := unwritten+s.data.size > maxUnwritten || c.server.memory.Load()+int64(s.data.size) > c.server.limits.Load().maxHeld
 	if full && len(c.closed) > 0 {
 		s.data.release()
 		c.lost = true

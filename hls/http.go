@@ -94,7 +94,7 @@ func (c *Channel) unreadable(w http.ResponseWriter, uri string, err error) {
 // bytes, so the URI is its entity tag.
 func (c *Channel) segmentHeaders(h http.Header, uri string) {
 	h["Content-Type"] = segmentContentType
-	h["Cache-Control"] = c.server.segmentCache
+	h["Cache-Control"] = c.server.limits.Load().segmentCache
 	h["Etag"] = []string{`"` + c.incarnation + "-" + uri[:len(uri)-len(segmentSuffix)] + `"`}
 }
 

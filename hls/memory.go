@@ -52,7 +52,7 @@ func (c *Channel) giveAway(s *segment) {
 // roomFor reports whether a segment may be held, which counts for memory already. The
 // first one always may.
 func (c *Channel) roomFor(size int64) bool {
-	return len(c.held) == 0 || c.heldBytes+size <= maxHeld && c.server.memory.Load() <= c.server.config.MaxHeld
+	return len(c.held) == 0 || c.heldBytes+size <= maxHeld && c.server.memory.Load() <= c.server.limits.Load().maxHeld
 }
 
 // hold keeps a segment in memory, from where requests read it.

@@ -8,7 +8,7 @@ import (
 
 // quota holds the storage to a size. It knows the segments that have left their
 // playlists, of all channels, in the order in which they did, and those of playlists
-// that have ended.
+// that have ended: also while there is no quota, for one may be set.
 type quota struct {
 	mu      sync.Mutex
 	retired []retired
@@ -31,9 +31,6 @@ type retired struct {
 // retire takes note of segments that have left a playlist, or whose playlist has ended.
 // The caller owns the channel's window.
 func (s *Server) retire(c *Channel, segments []*segment) {
-	if s.config.Quota <= 0 {
-		return
-	}
 	var from time.Time
 	if c.window.ended {
 		for _, segment := range segments {
@@ -50,20 +47,19 @@ func (s *Server) retire(c *Channel, segments []*segment) {
 // enforceQuota has the oldest removed segments go, whichever channel they are of, if
 // there is too much in the storage.
 func (s *Server) enforceQuota() {
-	if s.config.Quota <= 0 {
-		return
-	}
 	now := time.Now()
 	s.quota.mu.Lock()
 	defer s.quota.mu.Unlock()
-	if s.used.Load() <= s.config.Quota && len(s.quota.retired) < s.quota.tidyAt {
+	quota := s.limits.Load().quota
+	over := func() bool { return quota > 0 && s.used.Load() > quota }
+	if !over() && len(s.quota.retired) < s.quota.tidyAt {
 		return
 	}
 	s.quota.retired = slices.DeleteFunc(s.quota.retired, func(r retired) bool {
 		if r.segment.gone.Load() || r.segment.evicted.Load() {
 			return true
 		}
-		if s.used.Load() <= s.config.Quota || r.from.After(now) || !r.segment.stored.Load() {
+		if !over() || r.from.After(now) || !r.segment.stored.Load() {
 			return false
 		}
 		if r.segment.evicted.CompareAndSwap(false, true) { // else it is being removed, and counted there

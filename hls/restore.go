@@ -119,7 +119,7 @@ func (l *leftover) fill(c *Channel) {
 	for i := range l.text.entries {
 		e := &l.text.entries[i]
 		s := restoredSegment(e)
-		w.add(s, c.server.config.Window, now)
+		w.add(s, c.size, now)
 		w.breaks = e.DiscontinuitySequence
 		s.breaks = w.breaks
 		if s.stored.Load() {
@@ -151,6 +151,6 @@ func (l *leftover) revive(c *Channel, now time.Time) {
 		return
 	}
 	c.restored = true
-	c.deserted = now.Add(c.server.config.Grace)
+	c.deserted = now.Add(c.server.limits.Load().grace)
 	c.render(last.Listed)
 }

@@ -48,7 +48,7 @@ func (c *Channel) work() (wait time.Duration, done bool) {
 		return 0, true
 	}
 	wait = time.Hour
-	if due, ok := c.window.due(c.server.config.Retain); ok {
+	if due, ok := c.window.due(c.server.limits.Load().retain); ok {
 		wait = min(wait, due.Sub(now))
 	}
 	if !c.deserted.IsZero() {
@@ -81,7 +81,7 @@ func (c *Channel) publish(s *segment) {
 	s.uri = segmentURI(s.sequence, c.tag)
 	s.listed = c.server.config.Now()
 	c.window.target = s.target.duration()
-	left := c.window.add(s, c.server.config.Window, time.Now())
+	left := c.window.add(s, c.size, time.Now())
 	c.writer.add(s)
 	c.await(s.tried)
 	if !c.awaitWitness(s.sequence + 1) {
@@ -153,7 +153,7 @@ func (c *Channel) isDeserted(now time.Time) bool {
 
 // remove removes the segments whose time has come.
 func (c *Channel) remove(now time.Time) (some bool) {
-	gone := c.window.expired(now, c.server.config.Retain)
+	gone := c.window.expired(now, c.server.limits.Load().retain)
 	for _, s := range gone {
 		if s.evicted.Load() {
 			c.server.metrics.SegmentsEvicted.Add(1)

@@ -107,23 +107,35 @@ var publishDelays = []time.Duration{
 // Server makes a channel for each stream and answers requests for all of them. It
 // is a remux.SinkFactory.
 type Server struct {
-	config       Config
-	metrics      Metrics
-	segmentCache []string
-	stopping     atomic.Bool
-	held         atomic.Int64    // bytes that channels hold in memory, since the storage has not got them
-	memory       atomic.Int64    // these, and those of finished segments that are not listed yet
-	used         atomic.Int64    // bytes of all segments in the storage
-	ctx          context.Context // ends the channels' goroutines, which finish their work
-	cancel       context.CancelFunc
-	hard         context.Context // ends that work
-	cut          context.CancelFunc
-	channels     sync.WaitGroup
-	quota        quota
-	files        openFiles
+	config   Config                 // as it was made; what may change is in limits
+	limits   atomic.Pointer[limits] // in force
+	metrics  Metrics
+	stopping atomic.Bool
+	held     atomic.Int64    // bytes that channels hold in memory, since the storage has not got them
+	memory   atomic.Int64    // these, and those of finished segments that are not listed yet
+	used     atomic.Int64    // bytes of all segments in the storage
+	ctx      context.Context // ends the channels' goroutines, which finish their work
+	cancel   context.CancelFunc
+	hard     context.Context // ends that work
+	cut      context.CancelFunc
+	channels sync.WaitGroup
+	quota    quota
+	files    openFiles
 
 	mu     sync.RWMutex
 	byName map[remux.StreamName]*names
+}
+
+// limits are the part of a Config that Change replaces.
+type limits struct {
+	segment      time.Duration
+	window       int
+	segmentCache []string
+	carry        Carry
+	grace        time.Duration
+	retain       Retention
+	quota        int64
+	maxHeld      int64
 }
 
 // NewServer returns a server without channels.
@@ -131,10 +143,28 @@ func NewServer(config Config) *Server {
 	s := &Server{config: config.withDefaults(), byName: make(map[remux.StreamName]*names)}
 	s.metrics.PublishDelay = histogram.New(publishDelays...)
 	s.files.max = openFilesLimit()
-	s.segmentCache = segmentCacheControl(config.SegmentMaxAge)
+	s.Change(config)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.hard, s.cut = context.WithCancel(context.Background())
 	return s
+}
+
+// Change puts a part of a configuration in force: Segment and Window for streams that begin from now on, and for all
+// SegmentMaxAge, Carry, Retain, Quota and MaxHeld. Grace is for channels that are restored. The rest is not looked at.
+func (s *Server) Change(config Config) {
+	config = config.withDefaults()
+	s.limits.Store(&limits{
+		segment: config.Segment, window: config.Window, segmentCache: segmentCacheControl(config.SegmentMaxAge),
+		carry: config.Carry, grace: config.Grace, retain: config.Retain, quota: config.Quota, maxHeld: config.MaxHeld,
+	})
+	s.enforceQuota()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, n := range s.byName {
+		for _, c := range n.all {
+			c.signal() // segments may go earlier than it thinks
+		}
+	}
 }
 
 // Metrics returns the counters of all channels.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -45,21 +46,24 @@ type Config struct {
 
 // Dispatcher delivers events to endpoints.
 type Dispatcher struct {
-	config    Config
-	endpoints []*endpoint
+	config    atomic.Pointer[Config]
+	endpoints atomic.Pointer[[]*endpoint]
 	pumping   sync.WaitGroup
-	running   sync.WaitGroup
-	cancel    context.CancelFunc
+	// taking is held while events are written to the queues of the endpoints, and while these are exchanged.
+	taking sync.Mutex
 }
 
 // endpoint is where events go.
 type endpoint struct {
-	config *Config
-	url    string
+	dispatcher *Dispatcher
+	url        string
 	// shown is what may be said of the URL: its scheme and host.
 	shown  string
 	client *http.Client
 	lanes  [lanes]*lane
+
+	running sync.WaitGroup
+	cancel  context.CancelFunc
 
 	delivered, failed, dropped atomic.Uint64
 	last                       lastError
@@ -80,46 +84,80 @@ type Status struct {
 // Start opens the queues and begins to deliver what is in them, and what the bus says from its first
 // event on.
 func Start(config Config, bus *events.Bus) (*Dispatcher, error) {
-	d := &Dispatcher{config: config}
-	for _, u := range config.URLs {
-		e, err := d.newEndpoint(u)
-		if err != nil {
-			d.closeQueues()
-			return nil, fmt.Errorf("webhook queue: %w", err)
-		}
-		d.endpoints = append(d.endpoints, e)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	d.cancel = cancel
-	for _, e := range d.endpoints {
-		for _, l := range e.lanes {
-			d.running.Go(func() { l.run(ctx) })
-		}
+	d := &Dispatcher{}
+	d.endpoints.Store(new([]*endpoint))
+	if err := d.Change(config); err != nil {
+		return nil, err
 	}
 	reader := bus.Follow(events.ID{})
-	d.pumping.Go(func() { d.pump(ctx, reader) })
+	d.pumping.Go(func() { d.pump(reader) })
 	return d, nil
 }
 
-func (d *Dispatcher) newEndpoint(text string) (*endpoint, error) {
+// Change puts another configuration in force, or fails and changes nothing. Endpoints that are new get the events from
+// now on; what waits for one that is gone stays on disk, and is delivered if it comes back. The folder must be the
+// same. It must not be called at the same time as itself or Close.
+func (d *Dispatcher) Change(config Config) error {
+	old := *d.endpoints.Load()
+	var list, added []*endpoint
+	for _, u := range config.URLs {
+		if i := slices.IndexFunc(list, func(e *endpoint) bool { return e.url == u }); i >= 0 {
+			continue // named twice
+		}
+		if i := slices.IndexFunc(old, func(e *endpoint) bool { return e.url == u }); i >= 0 {
+			list = append(list, old[i])
+			continue
+		}
+		e, err := d.newEndpoint(u, config)
+		if err != nil {
+			for _, e := range added {
+				e.close(config.Logger)
+			}
+			return fmt.Errorf("webhook queue: %w", err)
+		}
+		list, added = append(list, e), append(added, e)
+	}
+	d.config.Store(&config)
+	for _, e := range list {
+		for _, l := range e.lanes {
+			l.queue.setLimit(config.MaxQueue / lanes)
+		}
+	}
+	for _, e := range added {
+		e.start()
+	}
+	d.taking.Lock()
+	d.endpoints.Store(&list)
+	d.taking.Unlock()
+	for _, e := range old {
+		if !slices.Contains(list, e) {
+			e.close(config.Logger)
+		}
+	}
+	return nil
+}
+
+func (d *Dispatcher) newEndpoint(text string, config Config) (*endpoint, error) {
 	u, err := url.Parse(text)
 	if err != nil {
 		return nil, errors.New("not a URL")
 	}
 	e := &endpoint{
-		config: &d.config,
-		url:    text,
-		shown:  u.Scheme + "://" + u.Host,
+		dispatcher: d,
+		url:        text,
+		shown:      u.Scheme + "://" + u.Host,
 		client: &http.Client{
 			Transport:     &http.Transport{MaxIdleConnsPerHost: lanes, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
+		cancel: func() {},
 	}
 	// By a hash, so that an endpoint has its queue back wherever it stands in the list.
 	sum := sha256.Sum256([]byte(text))
 	for i := range e.lanes {
-		q, err := openQueue(filepath.Join(d.config.Folder, hex.EncodeToString(sum[:8]), strconv.Itoa(i)), d.config.MaxQueue/lanes)
+		q, err := openQueue(filepath.Join(config.Folder, hex.EncodeToString(sum[:8]), strconv.Itoa(i)), config.MaxQueue/lanes)
 		if err != nil {
+			e.close(config.Logger)
 			return nil, err
 		}
 		e.lanes[i] = &lane{endpoint: e, queue: q, added: make(chan struct{}, 1)}
@@ -127,17 +165,46 @@ func (d *Dispatcher) newEndpoint(text string) (*endpoint, error) {
 	return e, nil
 }
 
-// pump writes events to the queues until the bus is closed or ctx ends.
-func (d *Dispatcher) pump(ctx context.Context, reader *events.Reader) {
+// start begins to deliver.
+func (e *endpoint) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	e.cancel = cancel
+	for _, l := range e.lanes {
+		e.running.Go(func() { l.run(ctx) })
+	}
+}
+
+// close ends deliveries, and closes the queues. Nobody may add to them any more.
+func (e *endpoint) close(logger *slog.Logger) {
+	e.cancel()
+	e.running.Wait()
+	for _, l := range e.lanes {
+		if l == nil { // its queue could not be opened
+			continue
+		}
+		if err := l.queue.close(); err != nil {
+			logger.Warn("webhook queue not closed", "endpoint", e.shown, "error", err)
+		}
+	}
+	e.client.CloseIdleConnections()
+}
+
+// config is the configuration in force.
+func (e *endpoint) config() *Config { return e.dispatcher.config.Load() }
+
+// pump writes events to the queues until the bus is closed.
+func (d *Dispatcher) pump(reader *events.Reader) {
 	var list []events.Event
 	for {
 		var err error
-		if list, err = reader.Next(ctx, list[:0], batch); err != nil {
+		if list, err = reader.Next(context.Background(), list[:0], batch); err != nil {
 			return
 		}
-		for _, e := range d.endpoints {
+		d.taking.Lock()
+		for _, e := range *d.endpoints.Load() {
 			e.take(list)
 		}
+		d.taking.Unlock()
 	}
 }
 
@@ -149,15 +216,16 @@ func (e *endpoint) note(err error) {
 	}
 	e.failed.Add(1)
 	if e.last.get() == "" {
-		e.config.Logger.Warn("webhook fails, and is tried again", "endpoint", e.shown, "error", err)
+		e.config().Logger.Warn("webhook fails, and is tried again", "endpoint", e.shown, "error", err)
 	}
 	e.last.set(err.Error())
 }
 
 // Status returns how each endpoint does, in the order of the configuration.
 func (d *Dispatcher) Status() []Status {
-	list := make([]Status, len(d.endpoints))
-	for i, e := range d.endpoints {
+	endpoints := *d.endpoints.Load()
+	list := make([]Status, len(endpoints))
+	for i, e := range endpoints {
 		s := Status{
 			Endpoint: e.shown, LastError: e.last.get(),
 			Delivered: e.delivered.Load(), Failed: e.failed.Load(), Dropped: e.dropped.Load(),
@@ -184,9 +252,12 @@ func (d *Dispatcher) Close(ctx context.Context) {
 	for ctx.Err() == nil && !d.idle() {
 		pause(ctx, 10*time.Millisecond)
 	}
-	d.cancel()
-	d.running.Wait()
-	d.closeQueues()
+	for _, e := range *d.endpoints.Load() {
+		e.cancel() // all at once: an attempt may take its time to end
+	}
+	for _, e := range *d.endpoints.Load() {
+		e.close(d.config.Load().Logger)
+	}
 }
 
 // idle reports whether nothing waits, or nothing that waits can be delivered now.
@@ -197,15 +268,4 @@ func (d *Dispatcher) idle() bool {
 		}
 	}
 	return true
-}
-
-func (d *Dispatcher) closeQueues() {
-	for _, e := range d.endpoints {
-		for _, l := range e.lanes {
-			if err := l.queue.close(); err != nil {
-				d.config.Logger.Warn("webhook queue not closed", "error", err)
-			}
-		}
-		e.client.CloseIdleConnections()
-	}
 }

@@ -227,7 +227,9 @@ func TestAFullQueueSaysWhatItDropped(t *testing.T) {
 	bus := events.NewBus(1 << 15)
 	d := start(t, t.TempDir(), bus, r.URL)
 	idle(bus, 1, 5000)
-	eventually(t, func() bool { return d.Status()[0].Dropped > 0 && d.endpoints[0].lanes[laneOf("live/0")].idlePump(bus) })
+	eventually(t, func() bool {
+		return d.Status()[0].Dropped > 0 && (*d.endpoints.Load())[0].lanes[laneOf("live/0")].idlePump(bus)
+	})
 	dropped := d.Status()[0].Dropped
 	r.mu.Lock()
 	up = true

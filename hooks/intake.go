@@ -13,7 +13,7 @@ func (e *endpoint) take(list []events.Event) {
 	var touched [lanes]bool
 	for i := range list {
 		event := &list[i]
-		if event.Type != events.Missed && !slices.Contains(e.config.Types, event.Type) {
+		if event.Type != events.Missed && !slices.Contains(e.config().Types, event.Type) {
 			continue
 		}
 		n := laneOf(event.Stream)
@@ -26,7 +26,7 @@ func (e *endpoint) take(list []events.Event) {
 			continue
 		}
 		if err := l.queue.sync(); err != nil {
-			e.config.Logger.Error("webhook queue not synced", "endpoint", e.shown, "error", err)
+			e.config().Logger.Error("webhook queue not synced", "endpoint", e.shown, "error", err)
 		}
 		l.signal()
 	}
@@ -60,7 +60,7 @@ func (l *lane) lose() {
 	l.missed++
 	l.endpoint.dropped.Add(1)
 	if l.missed == 1 {
-		l.endpoint.config.Logger.Error("webhook queue takes no more: events are dropped", "endpoint", l.endpoint.shown)
+		l.endpoint.config().Logger.Error("webhook queue takes no more: events are dropped", "endpoint", l.endpoint.shown)
 	}
 }
 

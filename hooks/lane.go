@@ -84,7 +84,7 @@ func (l *lane) attempt(ctx context.Context, body []byte, failures int) error {
 			return err
 		}
 		e.dropped.Add(1)
-		e.config.Logger.Error("event given up", "endpoint", e.shown, "error", err)
+		e.config().Logger.Error("event given up", "endpoint", e.shown, "error", err)
 	} else {
 		e.delivered.Add(1)
 	}
@@ -139,17 +139,17 @@ func (e *endpoint) post(ctx context.Context, body []byte) error {
 	if err := json.Unmarshal(body, &h); err != nil {
 		return fmt.Errorf("read event: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, e.config.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, e.config().Timeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url, bytes.NewReader(body))
 	if err != nil {
 		return errors.New("make request")
 	}
 	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("User-Agent", e.config.UserAgent)
+	r.Header.Set("User-Agent", e.config().UserAgent)
 	r.Header.Set(IDHeader, h.ID.String())
 	r.Header.Set(TypeHeader, string(h.Type))
-	r.Header.Set(SignatureHeader, Sign(e.config.Secret, body, time.Now()))
+	r.Header.Set(SignatureHeader, Sign(e.config().Secret, body, time.Now()))
 	resp, err := e.client.Do(r)
 	if err != nil {
 		var ue *url.Error
@@ -169,7 +169,7 @@ func (e *endpoint) post(ctx context.Context, body []byte) error {
 // tooOld reports whether an event has been tried for long enough.
 func (e *endpoint) tooOld(body []byte) bool {
 	var h head
-	return json.Unmarshal(body, &h) != nil || time.Since(h.Time) > e.config.MaxAge
+	return json.Unmarshal(body, &h) != nil || time.Since(h.Time) > e.config().MaxAge
 }
 
 // lastError keeps why the newest attempt failed.

@@ -32,9 +32,9 @@ const (
 // reading begins with the oldest file, and what was delivered from there is delivered again.
 type queue struct {
 	folder string
-	limit  int64
 
 	mu    sync.Mutex
+	limit int64    // bytes of all files
 	files []uint64 // numbers, rising; the last is written
 	tail  *os.File // the last file, open for appending
 	size  int64    // of it
@@ -57,6 +57,13 @@ func openQueue(folder string, limit int64) (*queue, error) {
 		return nil, fmt.Errorf("read queue: %w", err)
 	}
 	return q, nil
+}
+
+// setLimit bounds the queue otherwise from now on. What is beyond already stays.
+func (q *queue) setLimit(limit int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.limit = limit
 }
 
 func (q *queue) name(number uint64) string {

@@ -64,7 +64,8 @@ type Config struct {
 
 // Server accepts publishers.
 type Server struct {
-	config   Config
+	config   Config                 // as it was made; what may change is in limits
+	limits   atomic.Pointer[Config] // in force: of it, what Change replaces
 	refusals refusals
 	metrics  bytelog.Metrics
 	logs     bytelog.Logs[playFormat]
@@ -94,9 +95,6 @@ type connection struct {
 
 // NewServer returns a server that listens nowhere yet.
 func NewServer(config Config) *Server {
-	if config.MaxBacklog <= 0 {
-		config.MaxBacklog = 8 << 20
-	}
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -108,12 +106,24 @@ func NewServer(config Config) *Server {
 		conns:     make(map[net.Conn]*connection),
 		perIP:     make(map[netip.Addr]int),
 	}
+	s.Change(config)
 	s.metrics.Delay = bytelog.NewDelay()
 	s.logs.Make = func(f playFormat) *bytelog.Log {
-		return bytelog.New(f, bytelog.Options{Latency: config.Latency, Delay: s.metrics.Delay})
+		return bytelog.New(f, bytelog.Options{Latency: s.limits.Load().Latency, Delay: s.metrics.Delay})
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
+}
+
+// Change puts the limits and times of a configuration in force: Latency for all, how many connections there may be for
+// those who come from now on, and the rest for the connections that begin from now on. Hub, MayPublish, MayPlay and
+// Logger stay as they were.
+func (s *Server) Change(config Config) {
+	if config.MaxBacklog <= 0 {
+		config.MaxBacklog = 8 << 20
+	}
+	s.limits.Store(&config)
+	s.logs.SetLatency(config.Latency)
 }
 
 // Metrics returns the counters of all players.
@@ -158,18 +168,19 @@ func (s *Server) Serve(l net.Listener) error {
 // admit counts a connection in; it returns nil if a limit is reached.
 func (s *Server) admit(nc net.Conn) *connection {
 	ip := addrPort(nc.RemoteAddr()).Addr()
+	limits := s.limits.Load()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.closed:
 		return nil
-	case s.config.MaxConnections > 0 && len(s.conns) >= s.config.MaxConnections:
+	case limits.MaxConnections > 0 && len(s.conns) >= limits.MaxConnections:
 		s.refusals.count("too-many-connections")
 		return nil
-	case s.config.MaxConnectionsPerIP > 0 && s.perIP[ip] >= s.config.MaxConnectionsPerIP:
+	case limits.MaxConnectionsPerIP > 0 && s.perIP[ip] >= limits.MaxConnectionsPerIP:
 		s.refusals.count("too-many-connections-from-address")
 		return nil
-	case s.config.MaxHandshakes > 0 && s.shaking >= s.config.MaxHandshakes:
+	case limits.MaxHandshakes > 0 && s.shaking >= limits.MaxHandshakes:
 		s.refusals.count("too-many-handshakes")
 		return nil
 	}
@@ -268,16 +279,17 @@ func (r *refusals) snapshot() map[string]uint64 {
 }
 
 func (s *Server) rtmpConfig() rtmp.ServerConfig {
+	limits := s.limits.Load()
 	return rtmp.ServerConfig{
-		HandshakeTimeout: s.config.HandshakeTimeout,
-		CommandTimeout:   s.config.RequestTimeout,
-		MediaTimeout:     s.config.MediaTimeout,
-		IdleTimeout:      s.config.IdleTimeout,
-		WriteTimeout:     s.config.WriteTimeout,
-		MaxMessage:       s.config.MaxMessage,
-		MaxPartial:       s.config.MaxPartial,
+		HandshakeTimeout: limits.HandshakeTimeout,
+		CommandTimeout:   limits.RequestTimeout,
+		MediaTimeout:     limits.MediaTimeout,
+		IdleTimeout:      limits.IdleTimeout,
+		WriteTimeout:     limits.WriteTimeout,
+		MaxMessage:       limits.MaxMessage,
+		MaxPartial:       limits.MaxPartial,
 
-		MaxPartialMessages: s.config.MaxPartialMessages,
+		MaxPartialMessages: limits.MaxPartialMessages,
 
 		Codecs:       enhancedCodecs(),
 		CheckConnect: s.checkConnect,

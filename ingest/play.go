@@ -79,7 +79,7 @@ func (se *session) watchPermission(id uint32, adm *admission) (forget func()) {
 func (se *session) send(ctx context.Context, p *player, id uint32, name remux.StreamName) {
 	s := se.server
 	format := playFormat{streamID: id, chunkSize: se.conn.ChunkSize()}
-	found := s.logs.Find(ctx, s.config.Hub, name, format, s.config.Wait)
+	found := s.logs.Find(ctx, s.config.Hub, name, format, s.limits.Load().Wait)
 	if found == nil {
 		if ctx.Err() == nil {
 			s.refusals.count("play-not-found")
@@ -94,7 +94,7 @@ func (se *session) send(ctx context.Context, p *player, id uint32, name remux.St
 	se.wire.steps.Tune()
 	out, v := &p.out, &p.viewer
 	out.conn, out.wants, out.chunk = se.conn, &p.wants, format.chunkSize
-	v.Log, v.From, v.MaxBacklog = found.Log, found.From, int64(s.config.MaxBacklog)
+	v.Log, v.From, v.MaxBacklog = found.Log, found.From, int64(s.limits.Load().MaxBacklog)
 	v.Metrics, v.Output = &s.metrics, out
 	remove := found.Stream.AddViewer(remux.Viewer{Protocol: "rtmp", Remote: addrPort(se.nc.RemoteAddr()), Sent: v.Sent, End: func() {
 		p.cancel()

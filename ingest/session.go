@@ -38,7 +38,7 @@ func (s *Server) serve(nc net.Conn, entry *connection) {
 		players:      make(map[uint32]*player),
 	}
 	se.wire = &pacedConn{Conn: nc, steps: bytelog.NewConn(nc), resting: se.unwatched, rest: s.rest, turns: s.turns}
-	se.wire.limit(s.config.MaxBeforeAuth)
+	se.wire.limit(s.limits.Load().MaxBeforeAuth)
 	se.conn = rtmp.NewServerConn(se.wire, s.rtmpConfig())
 	if err := se.conn.Handshake(s.ctx); err != nil {
 		se.end(err)
@@ -102,7 +102,7 @@ func (se *session) report(err error) {
 	case rtmp.ReasonReset, rtmp.ReasonTruncated:
 		if se.wire.exhausted() {
 			se.server.refusals.count("too-much-before-authorisation")
-			se.log.Warn("connection broken off", "reason", "too-much-before-authorisation", "limit", se.server.config.MaxBeforeAuth)
+			se.log.Warn("connection broken off", "reason", "too-much-before-authorisation", "limit", se.server.limits.Load().MaxBeforeAuth)
 			return
 		}
 		se.log.Debug("connection lost", "reason", reason, "error", err)

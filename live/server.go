@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/headwater-live/headwater/live/websocket"
@@ -35,7 +36,8 @@ type Config struct {
 
 // Server serves streams in one container.
 type Server struct {
-	config  Config
+	config  Config // but for what is in limits
+	limits  atomic.Pointer[limits]
 	metrics bytelog.Metrics
 	logs    bytelog.Logs[key]
 	ctx     context.Context // ends waiting and writing when the server must stop now
@@ -46,28 +48,42 @@ type Server struct {
 	closed bool
 }
 
+// limits are the part of a Config that Change replaces.
+type limits struct {
+	latency, wait time.Duration
+	maxBacklog    int
+}
+
 // key says what a log holds.
 type key struct{ noAudio, noVideo, chunked bool }
 
 // NewServer returns a server without viewers.
 func NewServer(config Config) *Server {
-	if config.MaxBacklog <= 0 {
-		config.MaxBacklog = 8 << 20
-	}
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{config: config}
+	s.Change(config)
 	s.metrics.Delay = bytelog.NewDelay()
 	s.logs.Make = func(k key) *bytelog.Log {
 		format := config.Format(remux.Tracks{Audio: !k.noAudio, Video: !k.noVideo})
 		if k.chunked {
 			format = chunked{format}
 		}
-		return bytelog.New(format, bytelog.Options{Latency: config.Latency, NoAudio: k.noAudio, NoVideo: k.noVideo, Delay: s.metrics.Delay})
+		return bytelog.New(format, bytelog.Options{Latency: s.limits.Load().latency, NoAudio: k.noAudio, NoVideo: k.noVideo, Delay: s.metrics.Delay})
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
+}
+
+// Change puts Latency, Wait and MaxBacklog of a configuration in force: the latency for all viewers, the rest for those
+// who come from now on. The rest of it is not looked at.
+func (s *Server) Change(config Config) {
+	if config.MaxBacklog <= 0 {
+		config.MaxBacklog = 8 << 20
+	}
+	s.limits.Store(&limits{config.Latency, config.Wait, config.MaxBacklog})
+	s.logs.SetLatency(config.Latency)
 }
 
 // Metrics returns the counters of all viewers.
@@ -158,7 +174,7 @@ func (s *Server) serveHead(w http.ResponseWriter, name remux.StreamName) {
 func (s *Server) find(ctx context.Context, r *http.Request, name remux.StreamName, upgrade bool) *bytelog.Found {
 	k := requestKey(r)
 	k.chunked = !upgrade && r.ProtoMajor == 1 && r.ProtoMinor > 0
-	return s.logs.Find(ctx, s.config.Hub, name, k, s.config.Wait)
+	return s.logs.Find(ctx, s.config.Hub, name, k, s.limits.Load().wait)
 }
 
 // requestKey reads ?audio=0 and ?video=0. Anything else changes nothing.

@@ -35,7 +35,7 @@ func (v *viewing) watch(end func()) (forget func()) {
 // to returns the viewer that writes to an output.
 func (v *viewing) to(out bytelog.Output) *bytelog.Viewer {
 	w := &v.viewer
-	w.Log, w.From, w.MaxBacklog = v.found.Log, v.found.From, int64(v.server.config.MaxBacklog)
+	w.Log, w.From, w.MaxBacklog = v.found.Log, v.found.From, int64(v.server.limits.Load().maxBacklog)
 	w.Metrics, w.Output = &v.server.metrics, out
 	return w
 }

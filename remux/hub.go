@@ -75,9 +75,18 @@ func (e Events) publicationEnded(s *Stream, p *Publication) {
 	}
 }
 
+// limits are the part of a Config that Change replaces.
+type limits struct {
+	grace        time.Duration
+	conflict     Conflict
+	maxStreams   int
+	maxTakeovers int
+}
+
 // Hub holds the streams by name.
 type Hub struct {
-	config Config
+	config Config // but for what is in limits
+	limits atomic.Pointer[limits]
 	now    func() time.Time
 	// viewerIDs is the newest ID of a viewer.
 	viewerIDs atomic.Uint64
@@ -106,7 +115,14 @@ func NewHub(config Config) *Hub {
 	if h.now == nil {
 		h.now = time.Now
 	}
+	h.Change(config)
 	return h
+}
+
+// Change puts Grace, Conflict, MaxStreams and MaxTakeovers of a configuration in force, for all that happens from
+// now on: who is in stays, and a grace period that has begun takes as long as it was to. The rest is not looked at.
+func (h *Hub) Change(config Config) {
+	h.limits.Store(&limits{config.Grace, config.Conflict, config.MaxStreams, config.MaxTakeovers})
 }
 
 // Publish begins a publication. It fails with ErrBusy, ErrFlapping, ErrTooMany or
@@ -119,9 +135,10 @@ func (h *Hub) Publish(name StreamName, publisher Publisher) (*Publication, error
 	if h.closed {
 		return nil, ErrClosed
 	}
+	limits := h.limits.Load()
 	s := h.streams[name]
 	if s == nil {
-		if h.config.MaxStreams > 0 && len(h.streams) >= h.config.MaxStreams {
+		if limits.maxStreams > 0 && len(h.streams) >= limits.maxStreams {
 			return nil, ErrTooMany
 		}
 		s = h.newStream(name)
@@ -129,10 +146,10 @@ func (h *Hub) Publish(name StreamName, publisher Publisher) (*Publication, error
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if old := s.publication; old != nil {
-		if h.config.Conflict == Reject || old.publisher.Credential != publisher.Credential {
+		if limits.conflict == Reject || old.publisher.Credential != publisher.Credential {
 			return nil, ErrBusy
 		}
-		if !s.flaps.allow(h.now(), old, h.config.MaxTakeovers) {
+		if !s.flaps.allow(h.now(), old, limits.maxTakeovers) {
 			return nil, ErrFlapping
 		}
 		s.endLocked(old, EndTakenOver)

@@ -180,7 +180,7 @@ func (s *Stream) endLocked(p *Publication, reason EndReason) {
 // startGrace lets the stream end after the grace period unless a publisher comes.
 func (s *Stream) startGrace() {
 	generation := s.generation
-	s.grace = time.AfterFunc(s.hub.config.Grace, func() { s.hub.expire(s, generation) })
+	s.grace = time.AfterFunc(s.hub.limits.Load().grace, func() { s.hub.expire(s, generation) })
 }
 
 // closeLocked ends the stream and its sinks.

@@ -8,8 +8,8 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/headwater-live/headwater/admin"
@@ -21,20 +21,17 @@ import (
 	"github.com/headwater-live/headwater/remux"
 )
 
-// access is the gate, and what feeds it: files that may change, keys that are fetched, a backend that is asked. It
-// translates between package auth and those who ask it.
+// access is the gate, and what feeds it: see policies. It translates between package auth and those who ask it.
 type access struct {
 	*auth.Gate
-	cfg    config.Config
 	logger *slog.Logger
 	ctx    context.Context // ends waiting for a backend when the server stops
 	cancel context.CancelFunc
 
-	files    *fileWatch
-	swaps    map[config.Policy]*auth.Swap // those that files are behind
-	stale    *staleness
-	jwks     *auth.JWKS     // nil if there is none
-	callback *auth.Callback // nil if there is none
+	current atomic.Pointer[policies]
+	// feeding waits for what keeps policies up to date.
+	feeding sync.WaitGroup
+	stale   *staleness
 	// exists reports whether there is such a stream.
 	exists func(remux.StreamName) bool
 }
@@ -46,130 +43,56 @@ const (
 )
 
 func newAccess(cfg config.Config, logger *slog.Logger) (*access, error) {
-	a := &access{cfg: cfg, logger: logger, swaps: map[config.Policy]*auth.Swap{}, stale: &staleness{}}
+	a := &access{logger: logger, stale: &staleness{}}
 	a.exists = func(remux.StreamName) bool { return true }
-	a.files = newFileWatch(cfg.Auth.SecretFiles()...)
 	a.ctx, a.cancel = context.WithCancel(context.Background())
-	if cfg.Auth.JWKSURL != "" {
-		a.jwks = auth.NewJWKS(cfg.Auth.JWKSURL, cfg.Auth.JWKSRefresh, logger)
+	p, err := a.newPolicies(cfg.Auth, nil)
+	if err != nil {
+		return nil, err
 	}
-	for _, p := range []config.Policy{config.PolicyKeys, config.PolicySigned, config.PolicyJWT} {
-		if cfg.Auth.Publish.Uses(p) || cfg.Auth.Watch.Uses(p) {
-			policy, err := a.read(p)
-			if err != nil {
-				return nil, err
-			}
-			a.swaps[p] = auth.NewSwap(policy)
-			a.stale.set(staleName(p), false)
-		}
+	a.current.Store(p)
+	for kind := range p.swaps {
+		a.stale.set(staleName(kind), false)
 	}
-	if cfg.Auth.CallbackURL != "" {
-		a.callback = auth.NewCallback(auth.CallbackConfig{
-			URL: cfg.Auth.CallbackURL, Timeout: cfg.Auth.CallbackTimeout,
-			AllowOnFailure: cfg.Auth.CallbackOnFailure == config.FailureAllow,
-			ValidStream: func(name string) bool {
-				app, name, _ := strings.Cut(name, "/")
-				_, err := remux.ParseStreamName(app, name)
-				return err == nil
-			},
-			Logger: logger,
-		})
-	}
-	var names auth.Names
-	if keys := a.swaps[config.PolicyKeys]; keys != nil {
-		names = keys
-	}
-	a.Gate = auth.NewGate(auth.GateConfig{
-		Publish: a.rules(cfg.Auth.Publish), Play: a.rules(cfg.Auth.Watch), Names: names,
-		Limits: auth.Limits{
-			Publishers: cfg.Stream.MaxPublishers, Viewers: cfg.Stream.MaxViewers, ViewersPerStream: cfg.Stream.MaxViewersPerStream,
-		},
-		KeepAtExpiry: !cfg.Auth.EndAtExpiry,
-		KeepRemoved:  !cfg.Auth.EndOnRemoval,
-		Lapse:        max(minLapse, lapseSegments*cfg.HLS.Segment),
-	})
+	a.Gate = auth.NewGate(p.gate(&cfg))
 	return a, nil
 }
 
-// read makes a policy of what the files say now.
-func (a *access) read(p config.Policy) (auth.Policy, error) {
-	switch p {
-	case config.PolicyKeys:
-		keys, err := a.cfg.Auth.Keys()
-		if err != nil {
-			return nil, fmt.Errorf("read publish keys: %w", err)
-		}
-		return keys, nil
-	case config.PolicySigned:
-		secrets, err := a.cfg.Auth.Secrets()
-		if err != nil {
-			return nil, fmt.Errorf("read secrets: %w", err)
-		}
-		return auth.NewSigned(secrets)
-	default:
-		keys, err := a.cfg.Auth.JWTKeys()
-		if err != nil {
-			return nil, fmt.Errorf("read keys of tokens: %w", err)
-		}
-		return auth.NewJWT(auth.JWTConfig{
-			Keys: keys, Remote: a.jwks, Issuer: a.cfg.Auth.JWTIssuer, Audience: a.cfg.Auth.JWTAudience,
-		}), nil
+// start begins to keep everything up to date, until the server stops; wait waits for that.
+func (a *access) start() { a.follow(a.current.Load()) }
+
+func (a *access) wait() {
+	<-a.ctx.Done()
+	a.feeding.Wait()
+}
+
+// change has other policies decide, which may be those there are, under the limits of a configuration. Who is inside
+// stays, but for those whose key or secret is gone, unless they may.
+func (a *access) change(p *policies, cfg *config.Config) {
+	old := a.current.Load()
+	if p != old {
+		a.follow(p)
+		a.current.Store(p)
+	}
+	a.Change(p.gate(cfg))
+	if p == old {
+		return
+	}
+	p.succeed(old)
+	for kind := range old.swaps {
+		a.stale.forget(staleName(kind))
+	}
+	for kind, swap := range p.swaps {
+		a.replace(kind, swap, p.read[kind])
 	}
 }
 
-// reload reads the files again. What is not right leaves that policy as it was.
-func (a *access) reload() {
-	for p, swap := range a.swaps {
-		policy, err := a.read(p)
-		if err != nil {
-			a.logger.Error("keys were not read again, the old ones stay", "policy", string(p), "error", err)
-			a.stale.set(staleName(p), true)
-			continue
-		}
-		a.stale.set(staleName(p), false)
-		swap.Replace(policy)
-		a.Forget()
-		a.logger.Info("keys were read again", "policy", string(p), "ended", a.Recheck(swap))
-	}
-}
-
-func (a *access) rules(rules config.Rules) auth.Rules {
-	var list auth.Rules
-	for _, r := range rules {
-		rule := auth.Rule{Pattern: auth.Pattern(r.Pattern)}
-		for _, p := range r.Policies {
-			rule.Policies = append(rule.Policies, a.policy(p))
-		}
-		list = append(list, rule)
-	}
-	return list
-}
-
-func (a *access) policy(p config.Policy) auth.Policy {
-	switch p {
-	case config.PolicyOpen:
-		return auth.Open{}
-	case config.PolicyLoopback:
-		return auth.Loopback{}
-	case config.PolicyCallback:
-		return a.callback
-	case config.PolicyKeys, config.PolicySigned, config.PolicyJWT:
-		return a.swaps[p]
-	}
-	return auth.Deny{}
-}
-
-// run keeps everything up to date until the server stops.
-func (a *access) run() {
-	var wg sync.WaitGroup
-	if a.jwks != nil {
-		wg.Go(func() { a.jwks.Run(a.ctx) })
-	}
-	wg.Go(func() { a.files.run(a.ctx, a.logger, a.reload) })
-	wg.Wait()
-	if a.callback != nil {
-		a.callback.Close()
-	}
+// replace has another policy decide where one of its kind did.
+func (a *access) replace(kind config.Policy, swap *auth.Swap, policy auth.Policy) {
+	a.stale.set(staleName(kind), false)
+	swap.Replace(policy)
+	a.Forget()
+	a.logger.Info("keys were read again", "policy", string(kind), "ended", a.Recheck(swap))
 }
 
 // mayPublish and mayPlay are what ingest asks.
@@ -204,13 +127,13 @@ func ingestRefusal(d auth.Decision) ingest.Decision {
 // MayWatch implements edge.Access.
 func (a *access) MayWatch(hr *http.Request, ask edge.Ask) edge.Verdict {
 	isHLS := ask.Protocol == "hls"
-	if ask.Segment && !a.cfg.Auth.CheckSegments {
+	if ask.Segment && !a.current.Load().settings.CheckSegments {
 		return edge.Verdict{}
 	}
 	r := auth.Request{Action: auth.Play, Stream: string(ask.Name), Query: hr.URL.RawQuery, Protocol: ask.Protocol}
 	r.Remote, _ = netip.ParseAddrPort(hr.RemoteAddr)
 	r.Relayed = r.Remote.Addr().Unmap().IsLoopback() && relayed(hr)
-	inPath := isHLS && a.cfg.Auth.HLSToken == config.TokenPath
+	inPath := isHLS && a.current.Load().settings.HLSToken == config.TokenPath
 	if inPath {
 		r.Query = "" // what a playlist names would not have it
 	}
@@ -246,11 +169,11 @@ func (a *access) MayWatch(hr *http.Request, ask edge.Ask) edge.Verdict {
 }
 
 // carry says how tokens get from playlists to what they name.
-func (a *access) carry() hls.Carry {
+func carry(settings config.Auth) hls.Carry {
 	switch {
-	case a.cfg.Auth.Watch.Only(config.PolicyOpen) || a.cfg.Auth.HLSToken == config.TokenPath:
+	case settings.Watch.Only(config.PolicyOpen) || settings.HLSToken == config.TokenPath:
 		return hls.CarryNothing
-	case a.cfg.Auth.CheckSegments:
+	case settings.CheckSegments:
 		return hls.CarryToAll
 	}
 	return hls.CarryToPlaylists

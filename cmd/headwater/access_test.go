@@ -40,7 +40,7 @@ func newTestAccess(t *testing.T, change func(*config.Config)) *access {
 	t.Helper()
 	cfg := config.Default()
 	change(&cfg)
-	a, err := newAccess(cfg, newLogger(t.Output(), config.LogText, cfg.Log.Level))
+	a, err := newAccess(cfg, testLogger(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,8 +170,8 @@ func TestWhereTheTokenStandsIsASetting(t *testing.T) {
 			path += "?token=" + test.query
 		}
 		v := a.MayWatch(asking(path), test.ask)
-		if v.Status != test.status || !strings.Contains(v.Reason, test.says) || a.carry() != test.carry {
-			t.Errorf("%+v: %d %q, carry %d", test, v.Status, v.Reason, a.carry())
+		if v.Status != test.status || !strings.Contains(v.Reason, test.says) || carry(a.current.Load().settings) != test.carry {
+			t.Errorf("%+v: %d %q, carry %d", test, v.Status, v.Reason, carry(a.current.Load().settings))
 		}
 		segment := hlsAsk
 		segment.Segment = true

@@ -62,7 +62,7 @@ func TestWatchingOnThisMachineIsForThisMachine(t *testing.T) {
 				r.Header.Set(test.header[0], test.header[1])
 			}
 			w := httptest.NewRecorder()
-			s.public.Handler.ServeHTTP(w, r)
+			s.edge.ServeHTTP(w, r)
 			// Nobody publishes: whoever may watch is told so.
 			if allowed := w.Code == http.StatusNotFound; allowed != test.allowed || !allowed && w.Code != http.StatusForbidden {
 				t.Errorf("answered with %d", w.Code)

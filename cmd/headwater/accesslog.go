@@ -19,15 +19,15 @@ const accessLogEnd = 2 * time.Second
 
 // openAccessLog opens what http.access_log names, if it names anything.
 func (s *server) openAccessLog() error {
-	if s.cfg.HTTP.AccessLog == "" {
+	if s.cfg().HTTP.AccessLog == "" {
 		return nil
 	}
 	format := accesslog.JSON
-	if s.cfg.HTTP.AccessLogFormat == config.AccessLogCombined {
+	if s.cfg().HTTP.AccessLogFormat == config.AccessLogCombined {
 		format = accesslog.Combined
 	}
 	var err error
-	if s.accessLog, err = accesslog.Open(s.cfg.HTTP.AccessLog, format, s.logger); err != nil {
+	if s.accessLog, err = accesslog.Open(s.cfg().HTTP.AccessLog, format, s.logger); err != nil {
 		return fmt.Errorf("http.access_log: %w", err)
 	}
 	return nil

@@ -26,6 +26,13 @@ func (s *staleness) set(what string, stale bool) {
 	s.stale[what] = stale
 }
 
+// forget drops what is no more.
+func (s *staleness) forget(what string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.stale, what)
+}
+
 // all returns what is known of all files.
 func (s *staleness) all() map[string]bool {
 	s.mu.Lock()

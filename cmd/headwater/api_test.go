@@ -9,7 +9,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/headwater-live/headwater/admin"
 	"github.com/headwater-live/headwater/cmd/headwater/config"
 	"github.com/headwater-live/headwater/events"
 	"github.com/headwater-live/headwater/remux"
@@ -18,9 +20,13 @@ import (
 // TestTheAPIIsWhatItsDocumentSays asks for everything that the document has, of a server with streams,
 // viewers, findings and a history, and sees to it that no path, status or field is left out.
 func TestTheAPIIsWhatItsDocumentSays(t *testing.T) {
-	s := runServer(t, func(c *config.Config) {
+	s := runServerThat(t, func(c *config.Config) {
 		c.Admin.Token, c.HTTP.PublicURL = "sesame", "https://cdn.example.com"
 		c.Hooks.URLs, c.Hooks.Secret, c.Hooks.Dir = "http://127.0.0.1:1/?key=hush", "sixteen characters", t.TempDir()
+	}, func(s *server) {
+		s.reloads = &reloader{watch: newFileWatch(), status: admin.ConfigurationStatus{
+			Read: time.Now(), Faults: []string{"hls.window (headwater.yaml:5): x"}, Pending: []string{"storage.dir"},
+		}}
 	})
 	c := newAPIClient(t, s)
 	c.ask("GET", "/api/v1/streams", 401)
@@ -104,7 +110,7 @@ func (c *apiClient) lists() {
 	for _, o := range streams.Streams[0].Outputs {
 		urls[o.Protocol] = o.URL
 	}
-	if urls["hls"] != "https://cdn.example.com/live/test/index.m3u8" || urls["rtmp"] != "rtmp://"+addr(c.server.listeners.rtmp)+"/live/test" {
+	if urls["hls"] != "https://cdn.example.com/live/test/index.m3u8" || urls["rtmp"] != "rtmp://"+c.server.listeners.addr("rtmp")+"/live/test" {
 		c.t.Errorf("outputs: %v", urls)
 	}
 	var one struct {

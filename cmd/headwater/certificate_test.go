@@ -78,7 +78,7 @@ func serial(t *testing.T, addr string) int64 {
 
 func TestCertificatesAreReadAgainWithoutDroppingAnybody(t *testing.T) {
 	s, files := secureServer(t)
-	publisher, err := rtmp.Dial(t.Context(), "rtmps://"+addr(s.listeners.rtmps)+"/live/test", rtmp.ClientConfig{TLS: anyCertificate(0)})
+	publisher, err := rtmp.Dial(t.Context(), "rtmps://"+s.listeners.addr("rtmps")+"/live/test", rtmp.ClientConfig{TLS: anyCertificate(0)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestCertificatesAreReadAgainWithoutDroppingAnybody(t *testing.T) {
 	if err := publisher.Publish(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	viewer, err := tls.Dial("tcp", addr(s.listeners.https), anyCertificate(0))
+	viewer, err := tls.Dial("tcp", s.listeners.addr("https"), anyCertificate(0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestCertificatesAreReadAgainWithoutDroppingAnybody(t *testing.T) {
 	}
 	get()
 	writeCertificate(t, files, 2)
-	for _, listener := range []string{addr(s.listeners.https), addr(s.listeners.rtmps)} {
+	for _, listener := range []string{s.listeners.addr("https"), s.listeners.addr("rtmps")} {
 		eventually(t, "the new certificate is shown", func() bool { return serial(t, listener) == 2 })
 	}
 	// Files that do not fit together change nothing.
@@ -117,7 +117,7 @@ func TestCertificatesAreReadAgainWithoutDroppingAnybody(t *testing.T) {
 	for _, c := range s.certificates {
 		c.reload(s.logger)
 	}
-	if n := serial(t, addr(s.listeners.https)); n != 2 {
+	if n := serial(t, s.listeners.addr("https")); n != 2 {
 		t.Errorf("certificate %d is shown", n)
 	}
 	get()
@@ -135,7 +135,7 @@ func TestCertificatesAreReadAgainWithoutDroppingAnybody(t *testing.T) {
 
 func TestOldTLSIsRefusedAndHTTP2Spoken(t *testing.T) {
 	s, _ := secureServer(t)
-	for _, listener := range []string{addr(s.listeners.https), addr(s.listeners.rtmps)} {
+	for _, listener := range []string{s.listeners.addr("https"), s.listeners.addr("rtmps")} {
 		if c, err := tls.Dial("tcp", listener, anyCertificate(tls.VersionTLS11)); err == nil {
 			_ = c.Close()
 			t.Error("TLS 1.1 is spoken")
@@ -148,7 +148,7 @@ func TestOldTLSIsRefusedAndHTTP2Spoken(t *testing.T) {
 	}
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: anyCertificate(0), ForceAttemptHTTP2: true}}
 	defer client.CloseIdleConnections()
-	resp, err := client.Get("https://" + addr(s.listeners.https) + "/live/none.m3u8")
+	resp, err := client.Get("https://" + s.listeners.addr("https") + "/live/none.m3u8")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/headwater-live/headwater/admin"
 	"github.com/headwater-live/headwater/events"
 	"github.com/headwater-live/headwater/hls"
-	"github.com/headwater-live/headwater/hooks"
 	"github.com/headwater-live/headwater/remux"
 )
 
@@ -118,29 +117,8 @@ func (s *server) sayViewers(said map[remux.StreamName]map[string]int) map[remux.
 	return now
 }
 
-// openHooks begins to deliver events to webhooks, if there are any.
-func (s *server) openHooks() error {
-	c := s.cfg.Hooks
-	if len(c.Endpoints()) == 0 {
-		return nil
-	}
-	var types []events.Type
-	for _, t := range c.Types() {
-		types = append(types, events.Type(t))
-	}
-	var err error
-	s.hooks, err = hooks.Start(hooks.Config{
-		URLs: c.Endpoints(), Secret: c.Secret, Types: types, Folder: c.Dir, MaxQueue: int64(c.MaxQueue),
-		Timeout: c.Timeout, MaxAge: c.MaxAge, UserAgent: "Headwater/" + currentVersion(), Logger: s.logger,
-	}, s.events)
-	return err
-}
-
 // hookStatus tells the API of webhooks.
 func (s *server) hookStatus() []admin.HookStatus {
-	if s.hooks == nil {
-		return nil
-	}
 	var list []admin.HookStatus
 	for _, st := range s.hooks.Status() {
 		list = append(list, admin.HookStatus(st))

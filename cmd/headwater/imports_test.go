@@ -18,7 +18,7 @@ const module = "github.com/headwater-live/headwater"
 // output, and only cmd/headwater sees everything. A new package needs a row before it gets a file.
 var rooms = map[string][]string{
 	"cmd/headwater": {
-		"admin", "auth", "cmd/headwater/config", "cmd/headwater/systemd", "edge", "edge/accesslog", "events", "flv", "hls", "hooks", "ingest", "ingest/rtmp", "load",
+		"admin", "auth", "cmd/headwater/config", "cmd/headwater/systemd", "edge", "edge/accesslog", "events", "flv", "hls", "hooks", "ingest", "ingest/rtmp", "live", "load",
 		"remux/...", "storage", "ts", "web",
 		"github.com/spf13/cobra", "github.com/spf13/cobra/doc", "github.com/spf13/pflag", "github.com/fsnotify/fsnotify",
 	},

@@ -5,54 +5,120 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
+	"sync"
 
 	"github.com/headwater-live/headwater/cmd/headwater/config"
 	"github.com/headwater-live/headwater/cmd/headwater/systemd"
 )
 
-// listeners are the bound sockets; nil is off.
-type listeners struct{ rtmp, rtmps, http, https, admin net.Listener }
+// listenerNames are the listeners that there can be. NAME.addr is the setting of each.
+var listenerNames = []string{"rtmp", "rtmps", "http", "https", "admin"}
+
+// listener is a bound socket as it is served.
+type listener struct {
+	net.Listener              // with limits and TLS
+	socket       net.Listener // without
+	passed       bool         // somebody else has bound it, whatever the setting says
+}
+
+// listeners are the bound sockets by name; one that is missing is off.
+type listeners struct {
+	mu     sync.Mutex
+	byName map[string]*listener
+}
+
+// get returns a listener, nil if it is off.
+func (ls *listeners) get(name string) *listener {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return ls.byName[name]
+}
+
+// set puts a listener in place of another, which is returned; nil is off.
+func (ls *listeners) set(name string, l *listener) (old *listener) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	old = ls.byName[name]
+	if ls.byName == nil {
+		ls.byName = make(map[string]*listener)
+	}
+	if ls.byName[name] = l; l == nil {
+		delete(ls.byName, name)
+	}
+	return old
+}
+
+// addr is where a listener is bound, "" if it is off.
+func (ls *listeners) addr(name string) string {
+	if l := ls.get(name); l != nil {
+		return l.Addr().String()
+	}
+	return ""
+}
+
+// passed reports whether a setting is the address of a listener that somebody else has bound: it cannot be changed here.
+func (ls *listeners) passed(key string) bool {
+	for _, name := range listenerNames {
+		if l := ls.get(name); key == name+".addr" {
+			return l != nil && l.passed
+		}
+	}
+	return false
+}
+
+// close closes listeners, all without names.
+func (ls *listeners) close(names ...string) {
+	if len(names) == 0 {
+		names = listenerNames
+	}
+	for _, name := range names {
+		if l := ls.set(name, nil); l != nil {
+			_ = l.Close()
+		}
+	}
+}
+
+// listenerAddr is the setting of a listener, and listenerTLS its TLS settings, nil for one without.
+func listenerAddr(c *config.Config, name string) string {
+	return map[string]string{
+		"rtmp": c.RTMP.Addr, "rtmps": c.RTMPS.Addr, "http": c.HTTP.Addr, "https": c.HTTPS.Addr, "admin": c.Admin.Addr,
+	}[name]
+}
+
+func listenerTLS(c *config.Config, name string) *config.TLSListener {
+	switch name {
+	case "rtmps":
+		return &c.RTMPS
+	case "https":
+		return &c.HTTPS
+	}
+	return nil
+}
 
 // listen binds what is configured, or takes the socket that was bound before. The error names the setting.
 func (s *server) listen(sockets systemd.Sockets) error {
 	var errs []error
-	bind := func(key, addr string, to *net.Listener) {
+	for _, name := range listenerNames {
+		addr := listenerAddr(s.cfg(), name)
 		if addr == "" {
-			return
+			continue
 		}
-		l, err := sockets.Listen(strings.TrimSuffix(key, ".addr"), addr)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", key, err))
-			return
+		if files := listenerTLS(s.cfg(), name); files != nil {
+			cert, err := loadCertificate(name, *files)
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			s.certificates[name] = cert
 		}
-		if key == "http.addr" || key == "https.addr" {
-			l = s.limiter.Listener(l)
-		}
-		*to = l
-	}
-	bindTLS := func(key string, c config.TLSListener, to *net.Listener, protocols ...string) {
-		if !c.Enabled() {
-			return
-		}
-		cert, err := loadCertificate(key, c)
+		l, err := s.bind(name, addr, sockets, s.certificates[name])
 		if err != nil {
 			errs = append(errs, err)
-			return
+			continue
 		}
-		s.certificates = append(s.certificates, cert)
-		var plain net.Listener
-		bind(key, c.Addr, &plain)
-		if plain != nil {
-			*to = tls.NewListener(plain, cert.config(protocols...))
-		}
+		s.listeners.set(name, l)
 	}
-	bind("rtmp.addr", s.cfg.RTMP.Addr, &s.listeners.rtmp)
-	bindTLS("rtmps.addr", s.cfg.RTMPS, &s.listeners.rtmps)
-	bind("http.addr", s.cfg.HTTP.Addr, &s.listeners.http)
-	bindTLS("https.addr", s.cfg.HTTPS, &s.listeners.https, "h2", "http/1.1")
-	bind("admin.addr", s.cfg.Admin.Addr, &s.listeners.admin)
-	if err := s.adminIsPrivate(); err != nil {
+	if err := adminIsPrivate(s.cfg(), s.listeners.get("admin")); err != nil {
 		errs = append(errs, err)
 	}
 	for name := range sockets {
@@ -61,34 +127,39 @@ func (s *server) listen(sockets systemd.Sockets) error {
 	return errors.Join(errs...)
 }
 
+// bind binds one listener, or takes the socket that was passed for it.
+func (s *server) bind(name, addr string, sockets systemd.Sockets, cert *certificate) (*listener, error) {
+	_, passed := sockets[name]
+	socket, err := sockets.Listen(name, addr)
+	if err != nil {
+		return nil, fmt.Errorf("%s.addr: %w", name, err)
+	}
+	l := &listener{Listener: socket, socket: socket, passed: passed}
+	if name == "http" || name == "https" {
+		l.Listener = s.limiter.Listener(socket)
+	}
+	switch {
+	case cert == nil:
+	case name == "https":
+		l.Listener = tls.NewListener(l.Listener, cert.config("h2", "http/1.1"))
+	default:
+		l.Listener = tls.NewListener(l.Listener, cert.config())
+	}
+	return l, nil
+}
+
 // adminIsPrivate refuses to serve the private listener to others without a token. The setting was checked before;
 // a socket that was passed may lie elsewhere.
-func (s *server) adminIsPrivate() error {
-	if s.listeners.admin == nil {
+func adminIsPrivate(c *config.Config, l *listener) error {
+	if l == nil {
 		return nil
 	}
-	at, ok := s.listeners.admin.Addr().(*net.TCPAddr)
+	at, ok := l.Addr().(*net.TCPAddr)
 	if !ok || at.IP.IsLoopback() {
 		return nil
 	}
-	if token, err := s.cfg.Admin.ReadToken(); err != nil || token != "" {
+	if token, err := c.Admin.ReadToken(); err != nil || token != "" {
 		return err
 	}
 	return fmt.Errorf("admin.token is required because the private listener is bound to %s, which is not a loopback address", at)
-}
-
-func (s *server) closeListeners() {
-	for _, l := range []net.Listener{s.listeners.rtmp, s.listeners.rtmps, s.listeners.http, s.listeners.https, s.listeners.admin} {
-		if l != nil {
-			_ = l.Close()
-		}
-	}
-}
-
-// addr is where a listener is bound, "" if it is off.
-func addr(l net.Listener) string {
-	if l == nil {
-		return ""
-	}
-	return l.Addr().String()
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"net"
 	"testing"
+
+	"github.com/headwater-live/headwater/cmd/headwater/config"
 )
 
 func TestAPassedAdminSocketForEverybodyNeedsAToken(t *testing.T) {
@@ -12,12 +14,12 @@ func TestAPassedAdminSocketForEverybodyNeedsAToken(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer l.Close() //nolint:errcheck // a test
-		s := &server{listeners: listeners{admin: l}}
-		if err := s.adminIsPrivate(); (err != nil) != refused {
+		cfg := config.Default()
+		if err := adminIsPrivate(&cfg, &listener{Listener: l}); (err != nil) != refused {
 			t.Errorf("bound to %s without a token: %v", addr, err)
 		}
-		s.cfg.Admin.Token = "a token"
-		if err := s.adminIsPrivate(); err != nil {
+		cfg.Admin.Token = "a token"
+		if err := adminIsPrivate(&cfg, &listener{Listener: l}); err != nil {
 			t.Errorf("bound to %s with a token: %v", addr, err)
 		}
 	}

@@ -3,59 +3,138 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
+	"sync"
+	"time"
 
+	"github.com/headwater-live/headwater/admin"
 	"github.com/headwater-live/headwater/cmd/headwater/config"
 )
 
-// reloader reads the configuration again when it is asked to. What it finds either holds as a whole or
-// changes nothing. Only its own goroutine uses it.
+// reloader reads the configuration again on SIGHUP and when its file changes. What it finds is put in force as a whole,
+// or refused as a whole, and both are said: in the log, by the API and by a metric.
 type reloader struct {
-	load    func() (config.Config, error)
-	running config.Config // what the server runs with
-	level   *slog.LevelVar
+	sources config.Sources
+	server  *server // set before run
+	hangups <-chan os.Signal
+	watch   *fileWatch
+	logs    *logControl
 	logger  *slog.Logger
+	used    bool // there was a file when the configuration that is in force was read
+
+	// mu guards status.
+	mu     sync.Mutex
+	status admin.ConfigurationStatus
 }
 
-// run reloads at every hangup until ctx ends.
-func (r *reloader) run(ctx context.Context, hangups <-chan os.Signal) {
+// newReloader is called before the configuration is read for the first time, so that no change is missed.
+func newReloader(sources config.Sources, hangups <-chan os.Signal) *reloader {
+	return &reloader{
+		sources: sources, hangups: hangups, watch: newFileWatch(sources.Path()), used: sources.UsedFile() != "",
+		status: admin.ConfigurationStatus{OK: true, Read: time.Now()},
+	}
+}
+
+// run reloads until ctx ends.
+func (r *reloader) run(ctx context.Context) {
+	changed := make(chan struct{}, 1)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		r.watch.run(ctx, r.logger, func() {
+			select {
+			case changed <- struct{}{}:
+			default:
+			}
+		})
+	})
+	defer watching.Wait()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-hangups:
-			r.reload()
+		case <-r.hangups:
+			r.reload(true)
+		case <-changed:
+			r.reload(false)
 		}
 	}
 }
 
-func (r *reloader) reload() {
-	next, err := r.load()
-	if err != nil {
-		var faults config.Faults
-		if !errors.As(err, &faults) {
-			r.logger.Error("configuration was not reloaded", "err", err)
-			return
-		}
-		for _, f := range faults {
-			r.logger.Error("configuration was not reloaded", "err", f)
-		}
-		return
+// reload reads the configuration. asked: somebody wants it now, and means what is there.
+func (r *reloader) reload(asked bool) {
+	next, err := r.read(asked)
+	var changes []config.Change
+	if err == nil {
+		// Said at the more talkative of the two levels, or it might not be said.
+		was := r.server.cfg().Log
+		r.logs.set(config.Log{Level: min(was.Level, next.Log.Level), Format: was.Format})
+		changes, err = r.server.change(next)
 	}
-	changes := config.Changes(r.running, next)
+	if err != nil {
+		r.refused(err)
+	} else {
+		r.taken(changes)
+	}
+	r.logs.set(r.server.cfg().Log)
+}
+
+// read reads the configuration, unless what is there cannot be meant.
+func (r *reloader) read(asked bool) (config.Config, error) {
+	file := r.sources.Path()
+	info, err := os.Stat(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && r.used:
+		return config.Config{}, config.Faults{{Origin: file, Err: errors.New("the file is gone")}}
+	case err == nil && info.Size() == 0 && r.used && !asked:
+		return config.Config{}, config.Faults{{Origin: file, Err: errors.New("the file is empty, as one is that is being written; SIGHUP takes it as it is")}}
+	}
+	next, loadErr := config.Load(r.sources)
+	r.used = r.used || loadErr == nil && err == nil
+	return next, loadErr
+}
+
+func (r *reloader) refused(err error) {
+	texts := []string{err.Error()}
+	var faults config.Faults
+	if errors.As(err, &faults) {
+		texts = texts[:0]
+		for _, f := range faults {
+			texts = append(texts, f.Error())
+		}
+	}
+	for _, text := range texts {
+		r.logger.Error("configuration was not reloaded", "err", text)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.status.OK, r.status.Read, r.status.Faults = false, time.Now(), texts
+	r.status.Refused++
+}
+
+func (r *reloader) taken(changes []config.Change) {
 	if len(changes) == 0 {
 		r.logger.Info("configuration was read again, nothing changed")
 	}
+	var pending []string
 	for _, c := range changes {
-		if c.Key == "log.level" {
-			// Said at the more talkative of the two levels, or it would not be said.
-			r.level.Set(min(r.running.Log.Level, next.Log.Level))
-			r.logger.Info("setting changed", "key", c.Key, "from", c.From, "to", c.To)
-			r.level.Set(next.Log.Level)
-			r.running.Log.Level = next.Log.Level
+		if c.Pending() {
+			pending = append(pending, c.Key)
+			r.logger.Warn("setting changes at the next start only", "key", c.Key, "from", c.From, "to", c.To)
 			continue
 		}
-		r.logger.Warn("setting changes at the next start only", "key", c.Key, "from", c.From, "to", c.To)
+		r.logger.Info("setting changed", "key", c.Key, "from", c.From, "to", c.To, "for", c.For.String())
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.status.OK, r.status.Read, r.status.Faults, r.status.Pending = true, time.Now(), nil, pending
+	r.status.Reloads++
+}
+
+// Status returns how the newest reload went.
+func (r *reloader) Status() admin.ConfigurationStatus {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.status
 }

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"runtime"
 	"runtime/debug"
-	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -28,26 +26,25 @@ rtmp.addr in headwater.yaml is --rtmp.addr is HEADWATER_RTMP_ADDR. Flags beat en
 beats file beats defaults.
 
 SIGTERM and SIGINT let publishers and viewers end cleanly, a second one ends at once.
-SIGHUP reads the configuration again.`,
+SIGHUP reads the configuration again, as does a change of its file. What is wrong changes nothing;
+headwater config keys says what changes when.`,
 		Args: cobra.NoArgs,
 	}
 	s := addSettings(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		hangups := make(chan os.Signal, 1)
+		signal.Notify(hangups, syscall.SIGHUP)
+		defer signal.Stop(hangups)
+		r := newReloader(s.sources(), hangups)
 		cfg, err := config.Load(s.sources())
 		if err != nil {
 			return err
 		}
-		level := new(slog.LevelVar)
-		level.Set(cfg.Log.Level)
-		logger := newLogger(cmd.ErrOrStderr(), cfg.Log.Format, level)
+		r.logger, r.logs = newLogger(cmd.ErrOrStderr(), cfg.Log)
 		for _, w := range cfg.Warnings() {
-			logger.Warn("the configuration is unwise", "warning", w)
+			r.logger.Warn("the configuration is unwise", "warning", w)
 		}
-		r := &reloader{
-			load:    func() (config.Config, error) { return config.Load(s.sources()) },
-			running: cfg, level: level, logger: logger,
-		}
-		if err := serveWithReload(cmd.Context(), cfg, r, logger, cmd.OutOrStdout()); err != nil {
+		if err := serve(cmd.Context(), cfg, r, cmd.OutOrStdout()); err != nil {
 			return failure{err}
 		}
 		return nil
@@ -55,50 +52,27 @@ SIGHUP reads the configuration again.`,
 	return cmd
 }
 
-// newLogger makes the log of the server.
-func newLogger(w io.Writer, format config.LogFormat, level slog.Leveler) *slog.Logger {
-	o := &slog.HandlerOptions{Level: level}
-	if format == config.LogJSON {
-		return slog.New(slog.NewJSONHandler(w, o))
-	}
-	return slog.New(slog.NewTextHandler(w, o))
-}
-
-// serveWithReload is serve with an ear for SIGHUP.
-func serveWithReload(ctx context.Context, cfg config.Config, r *reloader, logger *slog.Logger, stdout io.Writer) error {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
-
-	listening, stop := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	wg.Go(func() { r.run(listening, hangups) })
-	err := serve(ctx, cfg, logger, stdout)
-	stop()
-	wg.Wait()
-	return err
-}
-
 // serve runs the server until ctx ends, and then until everybody had their time to end cleanly. It says on
 // stdout what a newcomer needs next, once every listener is bound.
-func serve(ctx context.Context, cfg config.Config, logger *slog.Logger, stdout io.Writer) error {
+func serve(ctx context.Context, cfg config.Config, r *reloader, stdout io.Writer) error {
 	defer runtime.KeepAlive(tuneMemory())
-	s, err := wire(cfg, logger)
+	s, err := wire(cfg, r.logger)
 	if err != nil {
 		return err
 	}
 	if cfg.HTTP.AccessLog == "-" {
 		stdout = io.Discard // whoever reads the access log there expects nothing else
 	}
+	s.reloads, r.server = r, s
 	if err := welcome(stdout, s.welcomeInfo()); err != nil {
 		// Nobody reads along, which is no reason not to serve.
-		logger.Debug("welcome text was not written", "err", err)
+		r.logger.Debug("welcome text was not written", "err", err)
 	}
 	// The reason why ctx ended is what was asked for, not a failure.
 	if err := s.run(ctx); err != nil && !errors.Is(err, context.Cause(ctx)) {
 		return err
 	}
-	logger.Info("ended as asked")
+	r.logger.Info("ended as asked")
 	return nil
 }
 

@@ -24,6 +24,12 @@ const sampleFLV = "../../remux/mpegts/testdata/h264-aac.flv"
 // runServer runs a whole server on ports of the kernel's choice until the test ends.
 func runServer(t *testing.T, change func(*config.Config)) *server {
 	t.Helper()
+	return runServerThat(t, change, nil)
+}
+
+// runServerThat is runServer with a look at the server before it runs.
+func runServerThat(t *testing.T, change func(*config.Config), prepare func(*server)) *server {
+	t.Helper()
 	cfg := config.Default()
 	cfg.RTMP.Addr, cfg.HTTP.Addr, cfg.Admin.Addr = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	cfg.Storage.Dir = t.TempDir()
@@ -35,6 +41,16 @@ func runServer(t *testing.T, change func(*config.Config)) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if prepare != nil {
+		prepare(s)
+	}
+	runUntilEnd(t, s)
+	return s
+}
+
+// runUntilEnd runs a server until the test ends.
+func runUntilEnd(t *testing.T, s *server) {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.run(ctx) }()
@@ -44,11 +60,16 @@ func runServer(t *testing.T, change func(*config.Config)) *server {
 			t.Error(err)
 		}
 	})
-	return s
 }
 
-func (s *server) adminURL(path string) string { return "http://" + addr(s.listeners.admin) + path }
-func (s *server) edgeURL(path string) string  { return "http://" + addr(s.listeners.http) + path }
+func (s *server) adminURL(path string) string { return "http://" + s.listeners.addr("admin") + path }
+func (s *server) edgeURL(path string) string  { return "http://" + s.listeners.addr("http") + path }
+
+// testLogger logs to a test.
+func testLogger(t *testing.T) *slog.Logger {
+	logger, _ := newLogger(t.Output(), config.Default().Log)
+	return logger
+}
 
 // publishSample writes the sample's messages, n times over, as fast as they are taken. It returns the
 // publication and the timestamp that follows.

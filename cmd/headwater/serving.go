@@ -19,6 +19,9 @@ func (s *server) ready() (bool, string) {
 		return false, "the server is stopping"
 	}
 	var reasons []string
+	if !s.configurationStatus().OK {
+		reasons = append(reasons, "the newest configuration has faults and is not in force (the log and /api/v1/server say which)")
+	}
 	if s.hls != nil {
 		if h := s.hls.Health(); !h.OK {
 			reasons = append(reasons, "HLS is served from memory, the storage fails: "+h.Reason)
@@ -35,45 +38,68 @@ func (s *server) ready() (bool, string) {
 func (s *server) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	s.fail = cancel
 	defer s.findings.start()()
 	defer s.startViewerWatch()()
 	defer s.startAccessLog()()
 	s.events.Emit(events.Event{Type: events.ServerStarted, Data: events.Server{Version: currentVersion()}})
-	var wg sync.WaitGroup
-	start := func(name string, l net.Listener, serve func(net.Listener) error) {
-		if l == nil {
-			return
-		}
-		wg.Go(func() {
-			if err := serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
-				cancel(fmt.Errorf("%s listener: %w", name, err))
-			}
-		})
+	s.access.start()
+	for name, c := range s.certificates {
+		s.followCertificate(name, c)
 	}
-	wg.Go(s.access.run)
-	for _, c := range s.certificates {
-		name := strings.TrimSuffix(c.key, ".addr") + " certificate"
-		s.access.stale.set(name, false)
-		wg.Go(func() {
-			c.watch.run(s.access.ctx, s.logger, func() { s.access.stale.set(name, !c.reload(s.logger)) })
-		})
+	for _, name := range listenerNames {
+		s.serve(name, s.listeners.get(name))
 	}
-	start("rtmp", s.listeners.rtmp, s.ingest.Serve)
-	start("rtmps", s.listeners.rtmps, s.ingest.Serve)
-	start("http", s.listeners.http, s.public.Serve)
-	start("https", s.listeners.https, s.public.Serve)
-	start("admin", s.listeners.admin, s.private.Serve)
+	stopReloads := s.startReloads(ctx)
 	s.logger.Info("ready", "version", currentVersion(),
-		"rtmp", addr(s.listeners.rtmp), "rtmps", addr(s.listeners.rtmps),
-		"http", addr(s.listeners.http), "https", addr(s.listeners.https), "admin", addr(s.listeners.admin))
+		"rtmp", s.listeners.addr("rtmp"), "rtmps", s.listeners.addr("rtmps"),
+		"http", s.listeners.addr("http"), "https", s.listeners.addr("https"), "admin", s.listeners.addr("admin"))
 	s.notify(systemd.Ready)
 	<-ctx.Done()
+	stopReloads()
 	s.drain()
-	wg.Wait()
+	s.serving.Wait()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
 	}
 	return nil
+}
+
+// serve serves a listener until it is closed; nil is off.
+func (s *server) serve(name string, l *listener) {
+	if l == nil {
+		return
+	}
+	serve := map[string]func(net.Listener) error{
+		"rtmp": s.ingest.Serve, "rtmps": s.ingest.Serve, "http": s.public.Serve, "https": s.public.Serve, "admin": s.private.Serve,
+	}[name]
+	s.serving.Go(func() {
+		if err := serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+			s.fail(fmt.Errorf("%s listener: %w", name, err))
+		}
+	})
+}
+
+// followCertificate begins to read a certificate again when its files change, and to say if that fails.
+func (s *server) followCertificate(name string, c *certificate) {
+	what := name + " certificate"
+	s.access.stale.set(what, false)
+	c.noted = func(stale bool) { s.access.stale.set(what, stale) }
+	c.follow(s.access.ctx, s.logger)
+}
+
+// startReloads begins to take changes of the configuration. The function that it returns ends that.
+func (s *server) startReloads(ctx context.Context) (stop func()) {
+	if s.reloads == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var reloading sync.WaitGroup
+	reloading.Go(func() { s.reloads.run(ctx) })
+	return func() {
+		cancel()
+		reloading.Wait()
+	}
 }
 
 // notify tells systemd the state, if it started this.
@@ -88,34 +114,34 @@ func (s *server) notify(state string) {
 func (s *server) drain() {
 	s.draining.Store(true)
 	s.notify(systemd.Stopping)
-	s.logger.Info("draining", "timeout", s.cfg.Drain.Timeout)
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Drain.Timeout)
+	s.logger.Info("draining", "timeout", s.cfg().Drain.Timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg().Drain.Timeout)
 	defer cancel()
 	began := time.Now()
 	if s.hls != nil {
 		s.hls.Stop()
 	}
 	s.access.cancel()
+	s.access.wait()
+	for _, c := range s.certificates {
+		c.unfollow()
+	}
 	s.ingest.Drain()
 	s.hub.Close()
 	s.ingest.Close(ctx)
-	if s.flv != nil {
-		s.flv.Close(ctx)
-	}
-	if s.ts != nil {
-		s.ts.Close(ctx)
-	}
+	s.flv.Close(ctx)
+	s.ts.Close(ctx)
 	if s.hls != nil {
 		s.hls.Close(ctx)
 	}
 	s.events.Close()
-	if s.hooks != nil {
-		s.hooks.Close(ctx)
+	s.hooks.Close(ctx)
+	s.listeners.close()
+	if err := s.public.Shutdown(ctx); err != nil {
+		s.logger.Debug("connections were cut off", "error", err)
 	}
-	for _, h := range []*http.Server{s.public, s.private} {
-		if err := h.Shutdown(ctx); err != nil {
-			_ = h.Close()
-		}
+	if err := s.private.Shutdown(ctx); err != nil {
+		_ = s.private.Close()
 	}
 	if s.store != nil {
 		if err := s.store.Close(); err != nil {

@@ -63,9 +63,10 @@ func TestServeSaysWhereItIsReloadsAndEndsCleanly(t *testing.T) {
 		send(t, cmd, syscall.SIGHUP)
 		await(t, stderr, "nonsense (headwater.yaml:6): unknown key")
 		await(t, stderr, `hls.window (headwater.yaml:5)`)
-		write("hls.window: 7\nlog.level: error\n")
+		write("hls.window: 7\nstorage.sync: true\nlog.level: error\n")
 		send(t, cmd, syscall.SIGHUP)
-		await(t, stderr, `msg="setting changes at the next start only" key=hls.window from=6 to=7`)
+		await(t, stderr, `msg="setting changes at the next start only" key=storage.sync from=false to=true`)
+		await(t, stderr, `msg="setting changed" key=hls.window from=6 to=7 for="new streams"`)
 		await(t, stderr, `msg="setting changed" key=log.level from=info to=error`)
 
 		send(t, cmd, ending)

@@ -1,35 +1,32 @@
 package main
 
 import (
-	"time"
-
 	"github.com/headwater-live/headwater/admin"
+	"github.com/headwater-live/headwater/cmd/headwater/config"
 	"github.com/headwater-live/headwater/hls"
 	"github.com/headwater-live/headwater/remux"
 	"github.com/headwater-live/headwater/remux/bytelog"
 )
 
 // sources gives the admin server what the rooms know of themselves.
-func (s *server) sources() admin.Sources {
+func (s *server) sources(cfg *config.Config) admin.Sources {
 	sources := admin.Sources{
 		Version:  currentVersion(),
-		Started:  time.Now(),
+		Started:  s.started,
 		Totals:   s.hub.Totals,
 		Refusals: s.refusals,
 		Viewers:  map[string]func() admin.ViewerCounts{"rtmp": viewers(s.ingest.Metrics())},
-		Limits:   s.limits(),
+		Limits:   limits(cfg),
 		Hooks:    s.hookStatus,
 		Stale:    s.access.stale.all,
+
+		Configuration: s.configurationStatus,
 	}
 	if s.accessLog != nil {
 		sources.AccessLog = s.accessLogStatus
 	}
-	if s.flv != nil {
-		sources.Viewers["flv"] = viewers(s.flv.Metrics())
-	}
-	if s.ts != nil {
-		sources.Viewers["ts"] = viewers(s.ts.Metrics())
-	}
+	sources.Viewers["flv"] = viewers(s.flv.Metrics())
+	sources.Viewers["ts"] = viewers(s.ts.Metrics())
 	if s.hls != nil {
 		sources.Viewers["hls"] = func() admin.ViewerCounts {
 			return admin.ViewerCounts{Viewers: int64(s.hls.Clients()), BytesSent: s.hls.Metrics().BytesSent.Load()}
@@ -38,6 +35,14 @@ func (s *server) sources() admin.Sources {
 		sources.Storage = storageHealth(s.hls)
 	}
 	return sources
+}
+
+// configurationStatus says how the newest reload went.
+func (s *server) configurationStatus() admin.ConfigurationStatus {
+	if s.reloads == nil {
+		return admin.ConfigurationStatus{OK: true, Read: s.started}
+	}
+	return s.reloads.Status()
 }
 
 func viewers(m *bytelog.Metrics) func() admin.ViewerCounts {
@@ -77,8 +82,7 @@ func storageHealth(s *hls.Server) func() admin.StorageHealth {
 }
 
 // limits are the settings that bound what a peer may do, and what it may cost.
-func (s *server) limits() map[string]float64 {
-	c := &s.cfg
+func limits(c *config.Config) map[string]float64 {
 	return map[string]float64{
 		"rtmp.max_message":              float64(c.RTMP.MaxMessage),
 		"rtmp.max_connections":          float64(c.RTMP.MaxConnections),
@@ -123,19 +127,19 @@ func (s *server) refusals() map[string]uint64 {
 }
 
 // addresses are those that the API tells of.
-func (s *server) addresses() admin.Addresses {
+func (s *server) addresses(cfg *config.Config) admin.Addresses {
 	return admin.Addresses{
-		HTTP: addr(s.listeners.http), HTTPS: addr(s.listeners.https),
-		RTMP: addr(s.listeners.rtmp), RTMPS: addr(s.listeners.rtmps),
-		PublicURL: s.cfg.HTTP.PublicURL,
-		HLS:       s.cfg.HLS.Enabled, FLV: s.cfg.FLV.Enabled, TS: s.ts != nil, Watch: s.cfg.HTTP.WatchPage,
+		HTTP: s.listeners.addr("http"), HTTPS: s.listeners.addr("https"),
+		RTMP: s.listeners.addr("rtmp"), RTMPS: s.listeners.addr("rtmps"),
+		PublicURL: cfg.HTTP.PublicURL,
+		HLS:       cfg.HLS.Enabled, FLV: cfg.FLV.Enabled, TS: cfg.TS.Enabled, Watch: cfg.HTTP.WatchPage,
 	}
 }
 
 // settings are the configuration in force.
 func (s *server) settings() []admin.Setting {
 	var list []admin.Setting
-	for _, v := range s.cfg.Shown() {
+	for _, v := range s.cfg().Shown() {
 		list = append(list, admin.Setting(v))
 	}
 	return list

@@ -29,8 +29,8 @@ func newFileWatch(files ...string) *fileWatch {
 	return &fileWatch{files: files, last: contentOf(files)}
 }
 
-// run calls changed whenever the content of one of the files has changed, until ctx ends. Folders are watched, for
-// files are replaced by renaming, and links are redirected.
+// run calls changed whenever the content of one of the files has changed and two looks at it have found the same: it may
+// be half written at the first. It ends with ctx.
 func (f *fileWatch) run(ctx context.Context, logger *slog.Logger, changed func()) {
 	if len(f.files) == 0 {
 		return
@@ -40,11 +40,7 @@ func (f *fileWatch) run(ctx context.Context, logger *slog.Logger, changed func()
 	if err == nil {
 		defer watcher.Close() //nolint:errcheck // nothing was written
 		events = watcher.Events
-		for _, name := range f.files {
-			if err := watcher.Add(filepath.Dir(name)); err != nil {
-				logger.Warn("changes of a file are noticed late", "file", name, "error", err)
-			}
-		}
+		f.watchFolders(watcher, logger)
 	} else {
 		logger.Warn("changes of files are noticed late", "error", err)
 	}
@@ -52,6 +48,7 @@ func (f *fileWatch) run(ctx context.Context, logger *slog.Logger, changed func()
 	look := time.NewTimer(settleTime)
 	defer look.Stop()
 	settling := true
+	seen := f.last
 	for {
 		select {
 		case <-ctx.Done():
@@ -66,11 +63,38 @@ func (f *fileWatch) run(ctx context.Context, logger *slog.Logger, changed func()
 			continue
 		case <-look.C:
 		}
+		now := contentOf(f.files)
+		settled := now == seen || now == f.last
+		seen = now
+		if !settled {
+			settling = true
+			look.Reset(settleTime)
+			continue
+		}
 		settling = false
 		look.Reset(lookAnyway)
-		if now := contentOf(f.files); now != f.last {
+		if now != f.last {
 			f.last = now
+			if events != nil {
+				f.watchFolders(watcher, logger)
+			}
 			changed()
+		}
+	}
+}
+
+// watchFolders watches the folders of the files, for files are replaced by renaming, and those that links lead to, for
+// links are redirected. What is watched already stays so.
+func (f *fileWatch) watchFolders(watcher *fsnotify.Watcher, logger *slog.Logger) {
+	for _, name := range f.files {
+		folders := []string{filepath.Dir(name)}
+		if target, err := filepath.EvalSymlinks(name); err == nil {
+			folders = append(folders, filepath.Dir(target))
+		}
+		for _, folder := range folders {
+			if err := watcher.Add(folder); err != nil {
+				logger.Warn("changes of a file are noticed late", "file", name, "error", err)
+			}
 		}
 	}
 }

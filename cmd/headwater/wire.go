@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/headwater-live/headwater/admin"
 	"github.com/headwater-live/headwater/cmd/headwater/config"
@@ -23,11 +26,12 @@ import (
 	"github.com/headwater-live/headwater/web"
 )
 
-// server is everything that serve runs. This file and sources.go are the only ones that know
+// server is everything that serve runs. This file, tune.go and sources.go are the only ones that know
 // all rooms.
 type server struct {
-	cfg    config.Config
-	logger *slog.Logger
+	running atomic.Pointer[config.Config] // what is in force
+	logger  *slog.Logger
+	started time.Time
 
 	hub     *remux.Hub
 	hls     *hls.Server // nil if it is off
@@ -36,37 +40,58 @@ type server struct {
 	ingest  *ingest.Server
 	access  *access
 	store   interface{ Close() error }
-	public  *http.Server
+	public  handoff
 	private *http.Server
 
 	listeners    listeners
 	limiter      *edge.Limiter // of the public HTTP listeners
-	certificates []*certificate
-	draining     atomic.Bool
-	findings     *findingLog
-	accessLog    *accesslog.Log // nil if it is off
-	events       *events.Bus
-	hooks        *hooks.Dispatcher // nil if there are none
+	certificates map[string]*certificate
+	// edge and admin answer the public and the private listeners.
+	edge, admin swapHandler
+	pages       *web.Files
+	draining    atomic.Bool
+	findings    *findingLog
+	accessLog   *accesslog.Log // nil if it is off
+	events      *events.Bus
+	hooks       *hooks.Dispatcher
+	reloads     *reloader // nil if nobody reloads
+
+	// serving waits for the listeners that are served, and fail ends everything when one fails.
+	serving sync.WaitGroup
+	fail    context.CancelCauseFunc
+}
+
+// cfg is the configuration in force.
+func (s *server) cfg() *config.Config { return s.running.Load() }
+
+// swapHandler is a handler that can be replaced while it answers.
+type swapHandler struct{ current atomic.Pointer[http.Handler] }
+
+func (h *swapHandler) use(next http.Handler) { h.current.Store(&next) }
+
+// ServeHTTP implements http.Handler.
+func (h *swapHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	(*h.current.Load()).ServeHTTP(w, r)
 }
 
 // wire puts the rooms together and binds every listener.
 func wire(cfg config.Config, logger *slog.Logger) (*server, error) {
-	s := &server{cfg: cfg, logger: logger, findings: newFindingLog(logger), events: events.NewBus(0)}
-	s.limiter = edge.NewLimiter(edge.Limits{
-		Connections: cfg.HTTP.MaxConnections, PerAddress: cfg.HTTP.MaxConnectionsPerIP, Handshakes: cfg.HTTP.MaxHandshakes,
-		HeaderTimeout: cfg.HTTP.HeaderTimeout,
-	})
-	sockets, err := systemd.Inherit("rtmp", "rtmps", "http", "https", "admin")
+	s := &server{
+		logger: logger, started: time.Now(), findings: newFindingLog(logger), events: events.NewBus(0),
+		limiter: edge.NewLimiter(edgeLimits(&cfg)), certificates: make(map[string]*certificate),
+	}
+	s.running.Store(&cfg)
+	sockets, err := systemd.Inherit(listenerNames...)
 	if err != nil {
 		return nil, failure{err}
 	}
 	defer sockets.Close()
 	if err := s.listen(sockets); err != nil {
-		s.closeListeners()
+		s.listeners.close()
 		return nil, failure{err}
 	}
 	if err := s.build(); err != nil {
-		s.closeListeners()
+		s.listeners.close()
 		return nil, failure{err}
 	}
 	return s, nil
@@ -74,152 +99,66 @@ func wire(cfg config.Config, logger *slog.Logger) (*server, error) {
 
 // build makes the rooms, outputs first: the hub gives each new stream their sinks.
 func (s *server) build() error {
+	cfg := s.cfg()
 	var sinks []remux.SinkFactory
 	var err error
-	if s.access, err = newAccess(s.cfg, s.logger); err != nil {
+	if s.access, err = newAccess(*cfg, s.logger); err != nil {
 		return err
 	}
 	if err := s.openAccessLog(); err != nil {
 		return err
 	}
-	handler := &edge.Handler{Access: s.access, Log: s.accessLog}
-	if s.cfg.HLS.Enabled {
+	if cfg.HLS.Enabled {
 		blobs, err := s.openStorage()
 		if err != nil {
 			return fmt.Errorf("open storage: %w", err)
 		}
-		s.hls = hls.NewServer(hls.Config{
-			Segment:       s.cfg.HLS.Segment,
-			Window:        s.cfg.HLS.Window,
-			SegmentMaxAge: s.cfg.HLS.SegmentMaxAge,
-			Grace:         s.cfg.Stream.Grace,
-			Retain:        hls.Retention{Segments: s.cfg.HLS.RetainSegments, Age: s.cfg.HLS.Retain},
-			Quota:         int64(s.cfg.Storage.Quota),
-			MaxHeld:       int64(s.cfg.HLS.MaxHeld),
-			Carry:         s.access.carry(),
-			Storage:       blobs,
-			Listed:        s.segmentListed,
-			Logger:        s.logger,
-		})
+		c := hlsConfig(cfg)
+		c.Storage, c.Listed, c.Logger = blobs, s.segmentListed, s.logger
+		s.hls = hls.NewServer(c)
 		if err := s.hls.Restore(); err != nil {
 			return err
 		}
 		sinks = append(sinks, s.hls)
-		handler.HLS = s.hls
 	}
-	s.hub = remux.NewHub(remux.Config{
-		Grace:       s.cfg.Stream.Grace,
-		Conflict:    remux.Conflict(s.cfg.Stream.OnConflict),
-		MaxStreams:  s.cfg.Stream.MaxStreams,
-		Sinks:       sinks,
-		Events:      s.hubEvents(),
-		CannotCarry: cannotCarry(s.cfg.HLS.Enabled),
-
-		MaxTakeovers: maxTakeovers(s.cfg.Stream.MaxTakeovers),
-	})
+	c := hubConfig(cfg)
+	c.Sinks, c.Events, c.CannotCarry = sinks, s.hubEvents(), cannotCarry(cfg.HLS.Enabled)
+	s.hub = remux.NewHub(c)
 	s.access.exists = func(name remux.StreamName) bool { return s.hub.Stream(name) != nil }
-	if s.cfg.FLV.Enabled {
-		s.flv = flv.NewServer(flv.Config{
-			Hub:        s.hub,
-			Latency:    s.cfg.FLV.Latency,
-			Wait:       s.cfg.FLV.Wait,
-			MaxBacklog: s.cfg.FLV.MaxBacklog,
-			Logger:     s.logger,
-		})
-		handler.FLV = s.flv
-	}
-	if s.cfg.TS.Enabled {
-		s.ts = ts.NewServer(ts.Config{
-			Hub:        s.hub,
-			Latency:    s.cfg.FLV.Latency,
-			Wait:       s.cfg.FLV.Wait,
-			MaxBacklog: s.cfg.FLV.MaxBacklog,
-			Logger:     s.logger,
-		})
-		handler.TS = s.ts
-	}
-	pages, err := web.New()
-	if err != nil {
+	live := liveConfig(cfg)
+	s.flv = flv.NewServer(flv.Config{
+		Hub: s.hub, Latency: live.Latency, Wait: live.Wait, MaxBacklog: live.MaxBacklog, Logger: s.logger,
+	})
+	s.ts = ts.NewServer(ts.Config{
+		Hub: s.hub, Latency: live.Latency, Wait: live.Wait, MaxBacklog: live.MaxBacklog, Logger: s.logger,
+	})
+	if s.pages, err = web.New(); err != nil {
 		return fmt.Errorf("read web pages: %w", err)
 	}
-	if s.cfg.HTTP.WatchPage {
-		handler.Watch = pages
+	in := ingestConfig(cfg)
+	in.Hub, in.MayPublish, in.MayPlay, in.Logger = s.hub, s.access.mayPublish, s.access.mayPlay, s.logger
+	s.ingest = ingest.NewServer(in)
+	s.edge.use(s.edgeHandler(cfg))
+	s.public.use(s.newEdge(cfg))
+	if s.hooks, err = hooks.Start(hookConfig(cfg, s.logger), s.events); err != nil {
+		return err
 	}
-	s.ingest = ingest.NewServer(s.ingestConfig())
-	s.public = edge.NewServer(handler, edge.ServerConfig{
-		HeaderTimeout: s.cfg.HTTP.HeaderTimeout, MaxHeader: s.cfg.HTTP.MaxHeader, Limiter: s.limiter, Logger: s.logger,
-	})
-	token, err := s.cfg.Admin.ReadToken()
+	token, err := cfg.Admin.ReadToken()
 	if err != nil {
 		return fmt.Errorf("read admin token: %w", err)
 	}
-	s.private = admin.NewServer(admin.NewHandler(admin.Config{
-		Streams:   s.hub,
-		Ready:     s.ready,
-		HLS:       s.hlsStatus(),
-		Addresses: s.addresses(),
-		Settings:  s.settings,
-		Events:    s.events,
-		Console:   pages,
-		Preview:   s.preview(handler, token),
-		Sources:   s.sources(),
-		PerStream: s.cfg.Metrics.PerStream,
-		Token:     token,
-		Access:    adminAccess{s.access},
-		Logger:    s.logger,
-	}), s.logger)
-	return s.openHooks()
-}
-
-// preview answers for the streams that the console plays. Who has shown the admin token may see all of them; where
-// there is none, whoever is on this machine gets what the public listener would give out.
-func (s *server) preview(public *edge.Handler, token string) *edge.Handler {
-	h := &edge.Handler{HLS: public.HLS, FLV: public.FLV, Private: true}
-	if token == "" {
-		h.Access = public.Access
-	}
-	return h
-}
-
-// maxTakeovers says in the hub's way what the setting means: 0 is no limit.
-func maxTakeovers(setting int) int {
-	if setting == 0 {
-		return -1
-	}
-	return setting
-}
-
-func (s *server) ingestConfig() ingest.Config {
-	return ingest.Config{
-		Hub:                 s.hub,
-		MayPublish:          s.access.mayPublish,
-		MayPlay:             s.access.mayPlay,
-		MaxMessage:          s.cfg.RTMP.MaxMessage,
-		MaxConnections:      s.cfg.RTMP.MaxConnections,
-		MaxConnectionsPerIP: s.cfg.RTMP.MaxConnectionsPerIP,
-		MaxHandshakes:       s.cfg.RTMP.MaxHandshakes,
-		MaxBeforeAuth:       s.cfg.RTMP.MaxBeforeAuth,
-		HandshakeTimeout:    s.cfg.RTMP.HandshakeTimeout,
-		RequestTimeout:      s.cfg.RTMP.RequestTimeout,
-		MediaTimeout:        s.cfg.RTMP.MediaTimeout,
-		IdleTimeout:         s.cfg.RTMP.IdleTimeout,
-		WriteTimeout:        s.cfg.RTMP.WriteTimeout,
-		MaxPartial:          s.cfg.RTMP.MaxPartial,
-		MaxPartialMessages:  s.cfg.RTMP.MaxPartialMessages,
-		Latency:             s.cfg.FLV.Latency,
-		Wait:                s.cfg.FLV.Wait,
-		MaxBacklog:          s.cfg.FLV.MaxBacklog,
-		Logger:              s.logger,
-	}
+	s.admin.use(s.adminHandler(cfg, token))
+	s.private = admin.NewServer(&s.admin, s.logger)
+	return nil
 }
 
 func (s *server) openStorage() (hls.Storage, error) {
-	if s.cfg.Storage.Kind == config.StorageMemory {
-		memory := storage.NewMemory(int64(s.cfg.Storage.MemoryLimit))
+	if s.cfg().Storage.Kind == config.StorageMemory {
+		memory := storage.NewMemory(int64(s.cfg().Storage.MemoryLimit))
 		s.store = memory
 		return memory, nil
 	}
-	dir, err := storage.OpenDir(s.cfg.Storage.Dir, storage.Options{Sync: s.cfg.Storage.Sync})
+	dir, err := storage.OpenDir(s.cfg().Storage.Dir, storage.Options{Sync: s.cfg().Storage.Sync})
 	if err != nil {
 		return nil, fmt.Errorf("storage.dir: %w", err)
 	}
@@ -241,14 +180,14 @@ func (s *server) welcomeInfo() welcomeInfo {
 	return welcomeInfo{
 		version:      currentVersion(),
 		host:         reachableHost(),
-		loopbackOnly: s.cfg.Auth.Publish.Only(config.PolicyLoopback),
-		rtmp:         addr(s.listeners.rtmp),
-		rtmps:        addr(s.listeners.rtmps),
-		http:         addr(s.listeners.http),
-		https:        addr(s.listeners.https),
-		admin:        addr(s.listeners.admin),
-		hls:          s.cfg.HLS.Enabled,
-		flv:          s.cfg.FLV.Enabled,
-		watch:        s.cfg.HTTP.WatchPage,
+		loopbackOnly: s.cfg().Auth.Publish.Only(config.PolicyLoopback),
+		rtmp:         s.listeners.addr("rtmp"),
+		rtmps:        s.listeners.addr("rtmps"),
+		http:         s.listeners.addr("http"),
+		https:        s.listeners.addr("https"),
+		admin:        s.listeners.addr("admin"),
+		hls:          s.cfg().HLS.Enabled,
+		flv:          s.cfg().FLV.Enabled,
+		watch:        s.cfg().HTTP.WatchPage,
 	}
 }

@@ -24,10 +24,11 @@ type Options struct {
 // Log is a stream rendered in one format. It is a remux.Sink.
 type Log struct {
 	format  Format
-	options Options
+	options Options // but for the latency
 
-	mu   sync.Mutex
-	tail *slab
+	mu      sync.Mutex
+	latency time.Duration
+	tail    *slab
 	// slabSize is that of the next slab, by the wakes since the tail began.
 	slabSize, wakes int
 	joinAt          Position // where who joins begins, and who fell behind continues
@@ -75,6 +76,7 @@ func New(format Format, options Options) *Log {
 	return &Log{
 		format:   format,
 		options:  options,
+		latency:  options.Latency,
 		tail:     first,
 		slabSize: minSlab,
 		joinAt:   Position{slab: first},

@@ -2,6 +2,7 @@ package bytelog
 
 import (
 	"sync"
+	"time"
 
 	"github.com/headwater-live/headwater/remux"
 )
@@ -9,7 +10,7 @@ import (
 // Logs holds the logs that are being watched, one for each stream and key: what nobody
 // watches is not rendered.
 type Logs[K comparable] struct {
-	// Make makes the log for a key.
+	// Make makes the log for a key. It is called with a lock held that SetLatency takes.
 	Make func(K) *Log
 
 	running sync.WaitGroup // sweepers
@@ -53,6 +54,17 @@ func (s *Logs[K]) leave(stream *remux.Stream, key K, l *Log) {
 	delete(s.logs[stream], key)
 	if len(s.logs[stream]) == 0 {
 		delete(s.logs, stream)
+	}
+}
+
+// SetLatency sets the latency of all logs that are being watched. Make is to give it to those that come later.
+func (s *Logs[K]) SetLatency(latency time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, logs := range s.logs {
+		for _, l := range logs {
+			l.setLatency(latency)
+		}
 	}
 }
 

@@ -9,16 +9,23 @@ func (l *Log) wakeSoon() {
 		l.arrived = time.Now()
 	}
 	switch {
-	case l.options.Latency <= 0:
+	case l.latency <= 0:
 		l.wakeLocked()
 	case l.due:
 	case l.pending == nil:
 		l.due = true
-		l.pending = time.AfterFunc(l.options.Latency, l.wakeDue)
+		l.pending = time.AfterFunc(l.latency, l.wakeDue)
 	default:
 		l.due = true
-		l.pending.Reset(l.options.Latency)
+		l.pending.Reset(l.latency)
 	}
+}
+
+// setLatency changes how long packets wait for others from now on.
+func (l *Log) setLatency(latency time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.latency = latency
 }
 
 func (l *Log) wakeDue() {

@@ -187,7 +187,7 @@ func TestChangedSecretsAreChangesButNotShown(t *testing.T) {
 	a, b := Default(), Default()
 	a.Admin.Token, b.Admin.Token = "one", "two"
 	got := Changes(a, b)
-	if want := []Change{{"admin.token", hidden, hidden}}; !reflect.DeepEqual(got, want) {
+	if want := []Change{{"admin.token", hidden, hidden, atOnce}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("changes: %v, want %v", got, want)
 	}
 }
@@ -202,7 +202,7 @@ func TestTheTableOfTheDocumentationHasEveryKey(t *testing.T) {
 		t.Errorf("%d lines for %d settings", len(lines), len(table))
 	}
 	for i, line := range lines[2:] {
-		if !strings.HasPrefix(line, "| `"+table[i].key+"` |") || strings.Count(strings.ReplaceAll(line, `\|`, ""), "|") != 5 {
+		if !strings.HasPrefix(line, "| `"+table[i].key+"` |") || strings.Count(strings.ReplaceAll(line, `\|`, ""), "|") != 6 {
 			t.Errorf("row %d: %s", i, line)
 		}
 	}

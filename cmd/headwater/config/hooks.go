@@ -36,21 +36,21 @@ func words(text string) []string {
 
 // hookTable has webhooks.
 var hookTable = []setting{
-	{key: "hooks.urls", def: "", help: "URLs that events are posted to, with spaces between them; empty is off", secret: true,
+	{key: "hooks.urls", def: "", changes: atOnce, help: "URLs that events are posted to, with spaces between them; empty is off", secret: true,
 		bind: func(c *Config) value { return urls(&c.Hooks.URLs) }},
-	{key: "hooks.secret", def: "", help: "secret that signs what is posted, at least 16 characters", secret: true,
+	{key: "hooks.secret", def: "", changes: atOnce, help: "secret that signs what is posted, at least 16 characters", secret: true,
 		bind: func(c *Config) value { return text(&c.Hooks.Secret, "secret") }},
-	{key: "hooks.events",
+	{key: "hooks.events", changes: atOnce,
 		def:  "server.started,publish.started,publish.ended,stream.live,stream.idle,stream.ended,finding.raised,finding.cleared",
 		help: "events that are posted, with commas between them; segment.published and viewers.changed are many",
 		bind: func(c *Config) value { return eventTypes(&c.Hooks.Events) }},
-	{key: "hooks.dir", def: "./headwater-hooks", help: "folder of what waits to be posted, made when it is needed",
+	{key: "hooks.dir", def: "./headwater-hooks", changes: restart, help: "folder of what waits to be posted, made when it is needed",
 		bind: func(c *Config) value { return text(&c.Hooks.Dir, "folder") }},
-	{key: "hooks.max_queue", def: "64MiB", help: "most that may wait for one URL; what is beyond is dropped and said",
+	{key: "hooks.max_queue", def: "64MiB", changes: atOnce, help: "most that may wait for one URL; what is beyond is dropped and said",
 		bind: func(c *Config) value { return size(&c.Hooks.MaxQueue, 64*kib, 1024*mib) }},
-	{key: "hooks.timeout", def: "10s", help: "longest time for one attempt to post",
+	{key: "hooks.timeout", def: "10s", changes: atOnce, help: "longest time for one attempt to post",
 		bind: func(c *Config) value { return duration(&c.Hooks.Timeout, 100*time.Millisecond, 5*time.Minute) }},
-	{key: "hooks.max_age", def: "24h", help: "how long an event is tried before it is given up",
+	{key: "hooks.max_age", def: "24h", changes: atOnce, help: "how long an event is tried before it is given up",
 		bind: func(c *Config) value { return duration(&c.Hooks.MaxAge, time.Minute, year) }},
 }
 

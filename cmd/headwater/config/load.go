@@ -75,6 +75,12 @@ func (src Sources) file() (name string, explicit bool) {
 	return DefaultFile, false
 }
 
+// Path returns the name of the configuration file, which need not exist unless somebody has named it.
+func (src Sources) Path() string {
+	name, _ := src.file()
+	return name
+}
+
 // UsedFile returns the file that Load reads, or "" when there is none.
 func (src Sources) UsedFile() string {
 	name, explicit := src.file()

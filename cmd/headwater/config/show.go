@@ -62,14 +62,14 @@ func plainOrQuoted(text string) (string, error) {
 
 // Shown is a setting as people may see it: a secret that is set is hidden.
 type Shown struct {
-	Key, Value, Default, Origin, Help string
+	Key, Value, Default, Origin, Help, Changes string
 }
 
 // Shown returns all settings, in the order of the table.
 func (c Config) Shown() []Shown {
 	list := make([]Shown, len(table))
 	for i, s := range table {
-		list[i] = Shown{Key: s.key, Value: s.shown(&c), Default: s.def, Origin: c.Origin(s.key), Help: s.help}
+		list[i] = Shown{Key: s.key, Value: s.shown(&c), Default: s.def, Origin: c.Origin(s.key), Help: s.help, Changes: s.changes.String()}
 	}
 	return list
 }
@@ -78,32 +78,15 @@ func (c Config) Shown() []Shown {
 func WriteTable(w io.Writer) error {
 	c := Default()
 	var b bytes.Buffer
-	b.WriteString("| key | default | kind | meaning |\n|---|---|---|---|\n")
+	b.WriteString("| key | default | kind | a reload changes it for | meaning |\n|---|---|---|---|---|\n")
 	for _, s := range table {
 		def := "`" + s.def + "`"
 		if s.def == "" {
 			def = "none"
 		}
 		kind := strings.ReplaceAll(s.bind(&c).kind, "|", `\|`)
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", s.key, def, kind, s.help)
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", s.key, def, kind, s.changes, s.help)
 	}
 	_, err := w.Write(b.Bytes())
 	return err
-}
-
-// Change is a setting that differs between two configurations. Values are as people may see them.
-type Change struct {
-	Key, From, To string
-}
-
-// Changes lists the settings that differ, in the order of the table. Two different secrets differ, though
-// both are shown as hidden.
-func Changes(from, to Config) []Change {
-	var changes []Change
-	for _, s := range table {
-		if s.bind(&from).get() != s.bind(&to).get() {
-			changes = append(changes, Change{Key: s.key, From: s.shown(&from), To: s.shown(&to)})
-		}
-	}
-	return changes
 }

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"log/slog"
+	"net/http"
+
+	"github.com/headwater-live/headwater/admin"
+	"github.com/headwater-live/headwater/cmd/headwater/config"
+	"github.com/headwater-live/headwater/edge"
+	"github.com/headwater-live/headwater/events"
+	"github.com/headwater-live/headwater/hls"
+	"github.com/headwater-live/headwater/hooks"
+	"github.com/headwater-live/headwater/ingest"
+	"github.com/headwater-live/headwater/live"
+	"github.com/headwater-live/headwater/remux"
+)
+
+// This file turns settings into what each room wants: when the server starts, and for Change when it runs.
+
+// tune gives all rooms the settings that are in force from now on. It cannot fail.
+func (s *server) tune(cfg *config.Config, token string) {
+	s.hub.Change(hubConfig(cfg))
+	if s.hls != nil {
+		s.hls.Change(hlsConfig(cfg))
+	}
+	s.flv.Change(liveConfig(cfg))
+	s.ts.Change(liveConfig(cfg))
+	s.ingest.Change(ingestConfig(cfg))
+	s.limiter.Change(edgeLimits(cfg))
+	s.edge.use(s.edgeHandler(cfg))
+	s.admin.use(s.adminHandler(cfg, token))
+}
+
+func hubConfig(cfg *config.Config) remux.Config {
+	c := remux.Config{
+		Grace:        cfg.Stream.Grace,
+		Conflict:     remux.Conflict(cfg.Stream.OnConflict),
+		MaxStreams:   cfg.Stream.MaxStreams,
+		MaxTakeovers: cfg.Stream.MaxTakeovers,
+	}
+	if c.MaxTakeovers == 0 {
+		c.MaxTakeovers = -1 // the hub's way to say: no limit
+	}
+	return c
+}
+
+func hlsConfig(cfg *config.Config) hls.Config {
+	return hls.Config{
+		Segment:       cfg.HLS.Segment,
+		Window:        cfg.HLS.Window,
+		SegmentMaxAge: cfg.HLS.SegmentMaxAge,
+		Grace:         cfg.Stream.Grace,
+		Retain:        hls.Retention{Segments: cfg.HLS.RetainSegments, Age: cfg.HLS.Retain},
+		Quota:         int64(cfg.Storage.Quota),
+		MaxHeld:       int64(cfg.HLS.MaxHeld),
+		Carry:         carry(cfg.Auth),
+	}
+}
+
+// liveConfig is for all that is watched as it comes over HTTP.
+func liveConfig(cfg *config.Config) live.Config {
+	return live.Config{Latency: cfg.FLV.Latency, Wait: cfg.FLV.Wait, MaxBacklog: cfg.FLV.MaxBacklog}
+}
+
+func ingestConfig(cfg *config.Config) ingest.Config {
+	return ingest.Config{
+		MaxMessage:          cfg.RTMP.MaxMessage,
+		MaxConnections:      cfg.RTMP.MaxConnections,
+		MaxConnectionsPerIP: cfg.RTMP.MaxConnectionsPerIP,
+		MaxHandshakes:       cfg.RTMP.MaxHandshakes,
+		MaxBeforeAuth:       cfg.RTMP.MaxBeforeAuth,
+		HandshakeTimeout:    cfg.RTMP.HandshakeTimeout,
+		RequestTimeout:      cfg.RTMP.RequestTimeout,
+		MediaTimeout:        cfg.RTMP.MediaTimeout,
+		IdleTimeout:         cfg.RTMP.IdleTimeout,
+		WriteTimeout:        cfg.RTMP.WriteTimeout,
+		MaxPartial:          cfg.RTMP.MaxPartial,
+		MaxPartialMessages:  cfg.RTMP.MaxPartialMessages,
+		Latency:             cfg.FLV.Latency,
+		Wait:                cfg.FLV.Wait,
+		MaxBacklog:          cfg.FLV.MaxBacklog,
+	}
+}
+
+func edgeLimits(cfg *config.Config) edge.Limits {
+	return edge.Limits{
+		Connections: cfg.HTTP.MaxConnections, PerAddress: cfg.HTTP.MaxConnectionsPerIP, Handshakes: cfg.HTTP.MaxHandshakes,
+		HeaderTimeout: cfg.HTTP.HeaderTimeout,
+	}
+}
+
+// newEdge makes the server of the public listeners.
+func (s *server) newEdge(cfg *config.Config) *http.Server {
+	return edge.NewServer(&s.edge, edge.ServerConfig{
+		HeaderTimeout: cfg.HTTP.HeaderTimeout, MaxHeader: cfg.HTTP.MaxHeader, Limiter: s.limiter, Logger: s.logger,
+	})
+}
+
+// edgeHandler routes the public addresses to the outputs that are on.
+func (s *server) edgeHandler(cfg *config.Config) http.Handler {
+	h := &edge.Handler{Access: s.access, Log: s.accessLog}
+	if s.hls != nil {
+		h.HLS = s.hls
+	}
+	if cfg.FLV.Enabled {
+		h.FLV = s.flv
+	}
+	if cfg.TS.Enabled {
+		h.TS = s.ts
+	}
+	if cfg.HTTP.WatchPage {
+		h.Watch = s.pages
+	}
+	return h
+}
+
+func (s *server) adminHandler(cfg *config.Config, token string) http.Handler {
+	return admin.NewHandler(admin.Config{
+		Streams:   s.hub,
+		Ready:     s.ready,
+		HLS:       s.hlsStatus(),
+		Addresses: s.addresses(cfg),
+		Settings:  s.settings,
+		Events:    s.events,
+		Console:   s.pages,
+		Preview:   s.preview(cfg, token),
+		Sources:   s.sources(cfg),
+		PerStream: cfg.Metrics.PerStream,
+		Token:     token,
+		Access:    adminAccess{s.access},
+		Logger:    s.logger,
+	})
+}
+
+// preview answers for the streams that the console plays. Who has shown the admin token may see all of them; where
+// there is none, whoever is on this machine gets what the public listener would give out.
+func (s *server) preview(cfg *config.Config, token string) *edge.Handler {
+	h := &edge.Handler{Private: true}
+	if cfg.FLV.Enabled {
+		h.FLV = s.flv
+	}
+	if s.hls != nil {
+		h.HLS = s.hls
+	}
+	if token == "" {
+		h.Access = s.access
+	}
+	return h
+}
+
+func hookConfig(cfg *config.Config, logger *slog.Logger) hooks.Config {
+	c := cfg.Hooks
+	var types []events.Type
+	for _, t := range c.Types() {
+		types = append(types, events.Type(t))
+	}
+	return hooks.Config{
+		URLs: c.Endpoints(), Secret: c.Secret, Types: types, Folder: c.Dir, MaxQueue: int64(c.MaxQueue),
+		Timeout: c.Timeout, MaxAge: c.MaxAge, UserAgent: "Headwater/" + currentVersion(), Logger: logger,
+	}
+}
