@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -19,7 +21,10 @@ import (
 func TestSecretsAppearNowhere(t *testing.T) {
 	t.Parallel()
 	ctx := limit(t, 2*time.Minute)
-	g := startGuarded(t, "--admin.token="+plantedAdmin, "--auth.key="+plantedKey+"-2", "--auth.jwt_secret="+plantedSecret+"-2")
+	posted := newHookReceiver(t)
+	g := startGuarded(t, "--admin.token="+plantedAdmin, "--auth.key="+plantedKey+"-2",
+		"--hooks.urls="+posted.URL+"/?key=PLANTED-hook-key", "--hooks.secret=PLANTED-secret-of-webhooks", "--hooks.dir="+t.TempDir(),
+		"--hooks.events=server.started,publish.started,publish.ended,stream.live,stream.idle,stream.ended,segment.published,viewers.changed,finding.raised,finding.cleared")
 	src := browserFixture.make(t).path
 	playToken := signedToken(ctx, t, "play", "signed/show", time.Hour)
 	publishToken := signedToken(ctx, t, "publish", "signed/show", time.Hour)
@@ -28,7 +33,7 @@ func TestSecretsAppearNowhere(t *testing.T) {
 		"PLANTED", playToken[20:], publishToken[20:], strings.Split(ticket, ".")[1], strings.Split(ticket, ".")[2],
 	}
 	for _, push := range []string{
-		"/keys/show?key=" + plantedKey, "/keys/" + plantedName, "/signed/show?token=" + publishToken, "/callback/" + plantedName,
+		"/keys/show?key=" + plantedKey, "/keys/" + plantedName, "/local/" + plantedName, "/signed/show?token=" + publishToken, "/callback/" + plantedName,
 	} {
 		pushInBackground(ctx, t, src, g.rtmp+push)
 	}
@@ -38,6 +43,10 @@ func TestSecretsAppearNowhere(t *testing.T) {
 	waitForHLS(ctx, t, g.http+"/signed/show/index.m3u8?token="+playToken, 1)
 	if o := run(command(ctx, t, "ffprobe", "-v", "error", g.rtmp+"/signed/show?token="+playToken)); o.err != nil {
 		t.Errorf("play: %v", o.clean())
+	}
+	// Somebody has pasted a stream key into a player. Nobody publishes under it, so the player waits.
+	for _, address := range []string{g.http + "/keys/PLANTED-pasted.flv", g.http + "/keys/PLANTED-pasted.ts", "ws" + strings.TrimPrefix(g.http, "http") + "/keys/" + plantedName + ".flv"} {
+		go func() { _ = status(context.WithoutCancel(ctx), t, "GET", address) }()
 	}
 	said := map[string]string{}
 	say := func(what, address string, headers ...string) {
@@ -54,11 +63,18 @@ func TestSecretsAppearNowhere(t *testing.T) {
 	}
 	say("not found", g.http+"/PLANTED-no-such-thing/?token=PLANTED")
 	say("not found", g.http+"/t/PLANTED/PLANTED/x")
+	say("watch page", g.http+"/signed/show?token="+playToken)
+	say("watch page of a stream that nobody publishes", g.http+"/keys/"+plantedName)
+	say("console", g.admin+"/?token=PLANTED")
+	for !strings.Contains(request(ctx, t, "GET", g.admin+"/api/v1/streams", "Authorization", "Bearer "+plantedAdmin), "keys/PL…") {
+		time.Sleep(pollInterval) // until the players wait
+	}
+	said["events as they come"] = g.eventsFor(ctx, t, 2*time.Second)
 	for _, path := range []string{
-		"/api/v1/streams", "/api/v1/streams/keys/alias", "/api/v1/publications", "/api/v1/viewers", "/api/v1/sessions", "/api/v1/denylist",
+		"/api/v1/events", "/api/v1/openapi.yaml", "/", "/api/v1/streams", "/api/v1/streams/keys/alias", "/api/v1/publications", "/api/v1/viewers", "/api/v1/sessions", "/api/v1/denylist",
 		"/api/v1/server", "/api/v1/config", "/metrics", "/healthz", "/readyz",
 	} {
-		say("API", g.admin+path, "Authorization", "Bearer "+plantedAdmin)
+		say("API", g.admin+path, "Authorization", "Bearer "+plantedAdmin, "Accept", "application/json")
 		say("API with a wrong token", g.admin+path, "Authorization", "Bearer PLANTED-wrong")
 	}
 	// What was shown is what the backend is asked about. Nothing else may be in it.
@@ -74,6 +90,12 @@ func TestSecretsAppearNowhere(t *testing.T) {
 		t.Error(err)
 	}
 	said["log"] = g.output()
+	said["webhooks"] = posted.text()
+	for what, sign := range map[string]string{"events as they come": "event: publish.started", "webhooks": "segment.published"} {
+		if !strings.Contains(said[what], sign) {
+			t.Errorf("%s: there is no %s:\n%s", what, sign, said[what])
+		}
+	}
 	if !strings.Contains(said["log"], `"level":"DEBUG"`) || !strings.Contains(said["log"], "request refused") {
 		t.Error("the log is not what it should be: at debug level, with refusals")
 	}
@@ -87,22 +109,48 @@ func TestSecretsAppearNowhere(t *testing.T) {
 	}
 }
 
-// request returns all that an answer says, with its header, or what came of it within a second.
+// hookReceiver takes webhooks, and keeps all that they say.
+type hookReceiver struct {
+	*httptest.Server
+	mu   sync.Mutex
+	said strings.Builder
+}
+
+func newHookReceiver(t *testing.T) *hookReceiver {
+	h := &hookReceiver{}
+	h.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		_ = r.Header.Write(&h.said) // a strings.Builder takes everything
+		_, _ = io.Copy(&h.said, r.Body)
+	}))
+	t.Cleanup(h.Close)
+	return h
+}
+
+func (h *hookReceiver) text() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.said.String()
+}
+
+// eventsFor follows the events for a time.
+func (g *guarded) eventsFor(ctx context.Context, t *testing.T, d time.Duration) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	resp := open(ctx, t, http.MethodGet, g.admin+"/api/v1/events", "Authorization", "Bearer "+plantedAdmin, "Accept", "text/event-stream")
+	defer resp.Body.Close()          //nolint:errcheck // only read
+	text, _ := io.ReadAll(resp.Body) // until the time is over
+	return string(text)
+}
+
+// request returns all that an answer says, with its header.
 func request(ctx context.Context, t *testing.T, method, address string, headers ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, address, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i+1 < len(headers); i += 2 {
-		req.Header.Set(headers[i], headers[i+1])
-	}
-	resp, err := viewerClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
+	resp := open(ctx, t, method, address, headers...)
 	defer resp.Body.Close() //nolint:errcheck // only read
 	var b bytes.Buffer
 	_ = resp.Header.Write(&b) // a bytes.Buffer takes everything

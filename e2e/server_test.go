@@ -25,6 +25,8 @@ const (
 type server struct {
 	origin
 	storage string // its storage.dir
+	// rtmps and https are its addresses over TLS, if it has any.
+	rtmps, https string
 
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when the process and its output ended
@@ -39,7 +41,9 @@ type server struct {
 type readyRecord struct {
 	Msg   string `json:"msg"`
 	RTMP  string `json:"rtmp"`
+	RTMPS string `json:"rtmps"`
 	HTTP  string `json:"http"`
+	HTTPS string `json:"https"`
 	Admin string `json:"admin"`
 }
 
@@ -89,6 +93,7 @@ func (s *server) awaitReady(t testing.TB) {
 	select {
 	case r := <-ready:
 		s.origin = origin{rtmp: "rtmp://" + r.RTMP, http: "http://" + r.HTTP, admin: "http://" + r.Admin}
+		s.rtmps, s.https = "rtmps://"+r.RTMPS, "https://"+r.HTTPS
 	case <-s.exited:
 		t.Fatalf("headwater serve ended before it was ready: %v", s.err)
 	case <-time.After(startLimit):

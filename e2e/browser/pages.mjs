@@ -24,6 +24,7 @@ const browser = await puppeteer.launch({
     '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-dev-shm-usage',
     '--disable-background-networking', '--disable-component-update', '--disable-sync',
     '--autoplay-policy=no-user-gesture-required',
+    '--host-resolver-rules=MAP elsewhere.test 127.0.0.1', // a site that is not this machine's, for all a browser knows
   ],
 });
 
