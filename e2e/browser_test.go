@@ -40,6 +40,45 @@ var installBrowserPackages = sync.OnceValue(func() error {
 	return nil
 })
 
+// browser is a script of Node.js that drives a Chromium, which ends when the script's input does.
+type browser struct {
+	stdin  io.WriteCloser
+	stdout io.Reader
+	// wait returns how the script ended, once its output was read to the end.
+	wait func() error
+}
+
+// startBrowser starts a script of browserDir, with a profile of its own for Chromium.
+func startBrowser(ctx context.Context, t *testing.T, script string, args ...string) *browser {
+	t.Helper()
+	needTool(t, "npm")
+	needTool(t, "chromium")
+	if err := installBrowserPackages(); err != nil {
+		t.Fatal(err)
+	}
+	cmd := command(ctx, t, "node", append([]string{script, "--profile", t.TempDir()}, args...)...)
+	cmd.Dir = browserDir
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return &browser{stdin: stdin, stdout: stdout, wait: func() error {
+		if err := cmd.Wait(); err != nil {
+			return fmt.Errorf("node %s: %w\n%s", script, err, stderr.String())
+		}
+		return nil
+	}}
+}
+
 // sample is the state of a playback in Chromium; times in seconds.
 type sample struct {
 	Event         string   `json:"event"`
@@ -73,41 +112,19 @@ type playback struct {
 // which plays url with hls.js (kind "hls") or mpegts.js ("flv", "ws").
 func playInBrowser(ctx context.Context, t *testing.T, kind, url string, limit time.Duration) *playback {
 	t.Helper()
-	needTool(t, "npm")
-	needTool(t, "chromium")
-	if err := installBrowserPackages(); err != nil {
-		t.Fatal(err)
-	}
 	site := httptest.NewServer(playerSite())
 	t.Cleanup(site.Close)
 
 	// Chromium is asked to end rather than killed with the test's context, so
 	// that it takes its processes and its profile with it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit+30*time.Second)
-	cmd := command(ctx, t, "node", "play.mjs", "--page", site.URL+"/", "--kind", kind, "--url", url,
-		"--profile", t.TempDir(), "--seconds", fmt.Sprint(int(limit.Seconds())))
-	cmd.Dir = browserDir
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	b := startBrowser(ctx, t, "play.mjs", "--page", site.URL+"/", "--kind", kind, "--url", url, "--seconds", fmt.Sprint(int(limit.Seconds())))
 	samples := make(chan sample, 8*int(limit.Seconds()))
-	p := &playback{samples: samples, stop: sync.OnceFunc(func() { _ = stdin.Close() })}
+	p := &playback{samples: samples, stop: sync.OnceFunc(func() { _ = b.stdin.Close() })}
 	go func() {
 		defer close(samples)
-		readErr := readSamples(stdout, samples)
-		if err := cmd.Wait(); err != nil {
-			p.err = fmt.Errorf("node play.mjs: %w\n%s", err, stderr.String())
-		} else {
+		readErr := readSamples(b.stdout, samples)
+		if p.err = b.wait(); p.err == nil {
 			p.err = readErr
 		}
 	}()

@@ -178,7 +178,7 @@ func installAndPurge(ctx context.Context, t *testing.T, root, deb string) {
 		}
 	}
 	for _, name := range []string{
-		"/usr/lib/systemd/system/headwater.service", "/usr/share/doc/headwater/copyright", "/usr/share/doc/headwater/diagnosis.md",
+		"/etc/logrotate.d/headwater", "/usr/lib/systemd/system/headwater.service", "/usr/share/doc/headwater/copyright", "/usr/share/doc/headwater/diagnosis.md",
 		"/usr/share/zsh/vendor-completions/_headwater", "/usr/share/fish/vendor_completions.d/headwater.fish",
 	} {
 		if info, err := os.Stat(root + name); err != nil || info.Mode().Perm() != 0o644 {

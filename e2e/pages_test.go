@@ -22,36 +22,17 @@ type pageDriver struct {
 
 func drivePages(ctx context.Context, t *testing.T) *pageDriver {
 	t.Helper()
-	needTool(t, "npm")
-	needTool(t, "chromium")
-	if err := installBrowserPackages(); err != nil {
-		t.Fatal(err)
-	}
-	cmd := command(context.WithoutCancel(ctx), t, "node", "pages.mjs", "--profile", t.TempDir())
-	cmd.Dir = browserDir
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	d := &pageDriver{t: t, stdin: stdin, lines: bufio.NewScanner(stdout)}
+	b := startBrowser(context.WithoutCancel(ctx), t, "pages.mjs")
+	d := &pageDriver{t: t, stdin: b.stdin, lines: bufio.NewScanner(b.stdout)}
 	d.lines.Buffer(nil, 1<<20)
 	t.Cleanup(func() {
 		d.shot("end")
-		_ = stdin.Close() // asks Chromium to end
+		_ = b.stdin.Close() // asks Chromium to end
 		for d.lines.Scan() {
 			continue
 		}
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("node pages.mjs: %v\n%s", err, stderr.String())
+		if err := b.wait(); err != nil {
+			t.Error(err)
 		}
 	})
 	return d

@@ -23,6 +23,7 @@ var debianPackage = map[string]string{
 	"ffmpeg":         "ffmpeg",
 	"ffprobe":        "ffmpeg",
 	"go":             "golang",
+	"logrotate":      "logrotate",
 	"gst-launch-1.0": "gstreamer1.0-tools gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly",
 	"mpv":            "mpv",
 	"nice":           "coreutils",

@@ -24,6 +24,7 @@ commands=(
 	"strace strace"
 	"curl curl"
 	"promtool prometheus"
+	"logrotate logrotate"
 	"python3 python3"
 	"systemd-analyze systemd"
 )

@@ -56,6 +56,16 @@ func (c *apiClient) ask(method, path string, status int, headers ...string) (htt
 // send is ask with a body.
 func (c *apiClient) send(method, path, body string, status int, headers ...string) (http.Header, []byte) {
 	c.t.Helper()
+	got, header, answer := c.exchange(method, path, body, headers...)
+	if got != status {
+		c.t.Fatalf("%s %s: %d, want %d: %s", method, path, got, status, answer)
+	}
+	return header, answer
+}
+
+// exchange makes a request whose answer must fit the document, whatever its status.
+func (c *apiClient) exchange(method, path, body string, headers ...string) (status int, header http.Header, answer []byte) {
+	c.t.Helper()
 	r, err := http.NewRequestWithContext(c.t.Context(), method, c.server.adminURL(path), strings.NewReader(body))
 	if err != nil {
 		c.t.Fatal(err)
@@ -72,13 +82,10 @@ func (c *apiClient) send(method, path, body string, status int, headers ...strin
 		c.t.Fatal(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
+	if answer, err = io.ReadAll(resp.Body); err != nil {
 		c.t.Fatal(err)
 	}
-	if resp.StatusCode != status {
-		c.t.Fatalf("%s %s: %d, want %d: %s", method, path, resp.StatusCode, status, answer)
-	}
+	status = resp.StatusCode
 	resp.Body = io.NopCloser(bytes.NewReader(answer))
 	if ok, errs := c.validator.ValidateHttpResponse(r, resp); !ok {
 		for _, e := range errs {
@@ -93,7 +100,7 @@ func (c *apiClient) send(method, path, body string, status int, headers ...strin
 		c.note(value)
 	}
 	c.answered[fmt.Sprintf("%s %s %d", strings.ToLower(method), c.template(path), status)] = true
-	return resp.Header, answer
+	return status, resp.Header, answer
 }
 
 // template returns the path of the document that a request's path fits.

@@ -29,7 +29,12 @@ func promtool(t *testing.T, stdin io.Reader, args ...string) {
 // realMetrics returns the /metrics of a server that has everything.
 func realMetrics(t *testing.T) []byte {
 	t.Helper()
+	keys := t.TempDir() + "/keys"
+	if err := os.WriteFile(keys, []byte("live/* 0123456789abcdef\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	s := runServer(t, func(c *config.Config) {
+		c.Auth.KeysFile, c.Auth.Publish = keys, config.Rules{{Pattern: "*", Policies: []config.Policy{config.PolicyKeys}}}
 		c.Metrics.PerStream = true
 		c.HTTP.AccessLog = t.TempDir() + "/access.log"
 		c.Hooks.URLs, c.Hooks.Secret, c.Hooks.Dir = "http://127.0.0.1:1/", "sixteen characters", t.TempDir()
