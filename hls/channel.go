@@ -33,6 +33,7 @@ type Channel struct {
 	lost     bool       // a segment was given up because nobody takes them
 	ended    bool       // no more segments will come
 	stopping bool       // the server stops: the playlist stays as it is
+	older    *older     // what the rest of a large journal says
 
 	// Of the channel's goroutine.
 

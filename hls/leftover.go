@@ -1,9 +1,9 @@
 package hls
 
 import (
+	"errors"
 	"fmt"
 	"io"
-	"path"
 	"strings"
 	"time"
 
@@ -14,45 +14,68 @@ import (
 type leftover struct {
 	name        remux.StreamName
 	incarnation string
-	files       map[string]int64 // size by name, in the folder
-	text        journalText
+	// files are those of the channel in the folder, size by name; nil before they are listed.
+	files map[string]int64
+	text  journalText
+	err   error // why it is not continued
+	// rest is what was not read of a large journal, nil if all was.
+	rest *restOfJournal
 	// broken are segments that are not as they were listed, by sequence number.
 	broken map[uint64]bool
+	// channel is what was made of it.
+	channel *Channel
+}
+
+// newLeftover returns the leftover in a folder; false if it is no channel's.
+func newLeftover(folder string) (*leftover, bool) {
+	parts := strings.Split(folder, "/")
+	if len(parts) != 3 || !hexadecimal(parts[2], incarnationSize) {
+		return nil, false
+	}
+	name, err := remux.ParseStreamName(parts[0], parts[1])
+	return &leftover{name: name, incarnation: parts[2]}, err == nil
 }
 
 // leftovers finds the folders of channels: APP/NAME/INCARNATION.
-func leftovers(blobs []BlobInfo) []*leftover {
-	byFolder := map[string]*leftover{}
-	var list []*leftover
-	for _, b := range blobs {
-		folder, name := path.Split(b.Name)
-		parts := strings.Split(folder, "/")
-		if len(parts) != 4 || !hexadecimal(parts[2], incarnationSize) {
-			continue
+func leftovers(storage Storage) (list []*leftover, err error) {
+	apps, err := storage.Folders(".")
+	for _, app := range apps {
+		names, fault := storage.Folders(app)
+		err = errors.Join(err, fault)
+		for _, name := range names {
+			incarnations, fault := storage.Folders(app + "/" + name)
+			err = errors.Join(err, fault)
+			for _, incarnation := range incarnations {
+				if l, ok := newLeftover(app + "/" + name + "/" + incarnation); ok {
+					list = append(list, l)
+				}
+			}
 		}
-		if _, ok := sequenceOf(name); !ok && name != journalName {
-			continue
-		}
-		stream, err := remux.ParseStreamName(parts[0], parts[1])
-		if err != nil {
-			continue
-		}
-		l := byFolder[folder]
-		if l == nil {
-			l = &leftover{name: stream, incarnation: parts[2], files: map[string]int64{}}
-			byFolder[folder] = l
-			list = append(list, l)
-		}
-		l.files[name] = b.Size
 	}
-	return list
+	return list, err
+}
+
+// list finds out which files there are. Others than a channel's are somebody else's.
+func (l *leftover) list(storage Storage) error {
+	blobs, err := storage.List(l.folder())
+	if err != nil {
+		return err
+	}
+	l.files = map[string]int64{}
+	for _, b := range blobs {
+		file := strings.TrimPrefix(b.Name, l.folder()+"/")
+		if _, ok := sequenceOf(file); ok || file == journalName {
+			l.files[file] = b.Size
+		}
+	}
+	return nil
 }
 
 func (l *leftover) folder() string { return string(l.name) + "/" + l.incarnation }
 
 func (l *leftover) last() *entry { return &l.text.entries[len(l.text.entries)-1] }
 
-// read reads the journal.
+// read reads the whole journal.
 func (l *leftover) read(storage Storage) error {
 	text, err := readBlob(storage, l.folder()+"/"+journalName, maxJournal)
 	if err != nil {
@@ -61,7 +84,12 @@ func (l *leftover) read(storage Storage) error {
 	if l.text, err = readJournal(text); err != nil {
 		return err
 	}
-	if o := l.text.opening; o != nil && (o.Stream != string(l.name) || o.Incarnation != l.incarnation) {
+	return l.checkPlace(l.text.opening)
+}
+
+// checkPlace refuses the journal of another channel.
+func (l *leftover) checkPlace(o *opening) error {
+	if o != nil && (o.Stream != string(l.name) || o.Incarnation != l.incarnation) {
 		return fmt.Errorf("the journal is that of %s/%s", o.Stream, o.Incarnation)
 	}
 	return nil
@@ -86,8 +114,7 @@ func (l *leftover) findDamage(storage Storage, deadline time.Time) {
 	l.broken = map[uint64]bool{}
 	for i := len(l.text.entries) - 1; i >= 0; i-- {
 		e := &l.text.entries[i]
-		size, there := l.files[e.URI]
-		bad := e.Missing || !there || size != e.Size
+		bad := e.Missing || l.sizeOf(storage, e) != e.Size
 		if !bad && e.Sequence >= l.last().Head && time.Now().Before(deadline) {
 			bad = verifySegment(storage, l.folder(), e) != nil
 		}
@@ -97,7 +124,27 @@ func (l *leftover) findDamage(storage Storage, deadline time.Time) {
 	}
 }
 
-// orphans returns the names of files that no entry needs.
+// sizeOf returns the size of a segment, -1 if it is not there.
+func (l *leftover) sizeOf(storage Storage, e *entry) int64 {
+	if l.files != nil {
+		if size, ok := l.files[e.URI]; ok {
+			return size
+		}
+		return -1
+	}
+	blob, err := storage.Open(l.folder() + "/" + e.URI)
+	if err != nil {
+		return -1
+	}
+	defer func() { _ = blob.Close() }()
+	info, err := blob.Stat()
+	if err != nil {
+		return -1
+	}
+	return info.Size()
+}
+
+// orphans returns the names of files that no entry needs, and that this run has not made.
 func (l *leftover) orphans() []string {
 	needed := map[string]bool{journalName: true}
 	for i := range l.text.entries {
@@ -107,7 +154,7 @@ func (l *leftover) orphans() []string {
 	}
 	var list []string
 	for file := range l.files {
-		if !needed[file] {
+		if !needed[file] && !strings.HasSuffix(file, "-"+l.channel.tag+segmentSuffix) {
 			list = append(list, l.folder()+"/"+file)
 		}
 	}

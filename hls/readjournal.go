@@ -12,7 +12,10 @@ type journalText struct {
 	opening *opening
 	base    digest // previous of the first of entries
 	entries []entry
-	ended   *ending
+	// Of each entry: where its line is, from the first one's, and its previous.
+	offsets  []int64
+	previous []digest
+	ended    *ending
 	// torn is the number of bytes of a record that was not finished.
 	torn int
 	// fault is the first thing that is wrong, nil if nothing is.
@@ -22,11 +25,15 @@ type journalText struct {
 // journalLine is a line of a journal, or why it is none.
 type journalLine struct {
 	record record
+	offset int64
 	digest digest
 	err    error
 }
 
-var errNoRecord = errors.New("the journal holds no segment")
+var (
+	errNoRecord  = errors.New("the journal holds no segment")
+	errNoOpening = errors.New("record 1 is not the opening")
+)
 
 // readJournal reads a journal.
 //
@@ -45,7 +52,7 @@ func readJournal(text []byte) (journalText, error) {
 		return t, errNoRecord
 	}
 	if lines[0].err == nil && lines[0].record.Open == nil {
-		t.fault = errors.New("record 1 is not the opening")
+		t.fault = errNoOpening
 	}
 	from := 0
 	for i := range lines {
@@ -75,10 +82,12 @@ func readJournal(text []byte) (journalText, error) {
 
 func journalLines(text []byte) []journalLine {
 	var lines []journalLine
+	offset := int64(0)
 	for text := range bytes.Lines(text) {
-		l := journalLine{digest: lineDigest(text)}
+		l := journalLine{offset: offset, digest: lineDigest(text)}
 		l.record, l.err = parseLine(text[:len(text)-1])
 		lines = append(lines, l)
+		offset += int64(len(text))
 	}
 	return lines
 }
@@ -112,6 +121,8 @@ func (t *journalText) take(lines []journalLine) {
 			t.opening = r.Open
 		case r.Segment != nil:
 			t.entries = append(t.entries, *r.Segment)
+			t.offsets = append(t.offsets, lines[i].offset)
+			t.previous = append(t.previous, r.Previous)
 		default:
 			t.ended = r.End
 		}

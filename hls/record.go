@@ -35,12 +35,7 @@ type opening struct {
 	Version     int    `json:"version"`
 	Stream      string `json:"stream"`
 	Incarnation string `json:"incarnation"`
-	// What is no more in the journal: whether one of those segments could not begin
-	// with an IDR, the peak bit rate, and how many bits they had in what time.
-	Dependent bool   `json:"dependent,omitempty"`
-	Peak      uint64 `json:"peak,omitempty"`
-	Bits      uint64 `json:"bits,omitempty"`
-	Length    ticks  `json:"length,omitempty"`
+	totals             // of what is no more in the journal
 }
 
 // entry is a segment that is about to be listed. Times are in units of 1/90000 s.
@@ -71,6 +66,18 @@ type entry struct {
 	SHA256 digest `json:"sha256"`
 	// Missing: the segment could not be stored and was served from memory.
 	Missing bool `json:"missing,omitempty"`
+
+	// Totals are of this segment and all before it, so that a journal can be read from its
+	// end.
+	Totals totals `json:"totals,omitzero"`
+}
+
+// totals is what a playlist says of all segments that it ever listed.
+type totals struct {
+	Dependent bool   `json:"dependent,omitempty"` // one could not begin with an IDR
+	Peak      uint64 `json:"peak,omitempty"`      // largest bit rate
+	Bits      uint64 `json:"bits,omitempty"`
+	Length    ticks  `json:"length,omitempty"`
 }
 
 // ending says that the playlist has got its EXT-X-ENDLIST.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,46 +18,113 @@ const checkTime = time.Second
 // Restore takes up what an earlier process has left in the storage, before the first
 // stream is published: each channel serves again what it served, and waits Config.Grace
 // for a publisher of its name, who continues it. Channels whose journal cannot be
-// trusted are not taken up, and what no channel needs is removed.
+// trusted are not taken up, and what no channel needs is removed. Of large journals only
+// the end is read at once; the rest follows in the background.
 //
 // The error says that the storage cannot be read. Damage of a journal is logged.
 func (s *Server) Restore() error {
-	blobs, err := s.config.Storage.List(".")
+	all, err := leftovers(s.config.Storage)
 	if err != nil {
 		return fmt.Errorf("restore HLS: %w", err)
 	}
 	began := time.Now()
+	s.load(all, began.Add(checkTime))
 	var found []*leftover
-	var litter []string
-	for _, l := range leftovers(blobs) {
-		if err := l.read(s.config.Storage); errors.Is(err, fs.ErrNotExist) {
-			s.config.Logger.Warn("HLS of an earlier run is not continued: it had listed what it could not write down, or nothing",
-				"stream", string(l.name), "incarnation", l.incarnation)
-			litter = append(litter, l.paths()...)
-			continue
-		} else if err != nil {
-			s.config.Logger.Error("HLS of an earlier run is not continued", "stream", string(l.name), "incarnation", l.incarnation, "error", err)
-			litter = append(litter, l.paths()...)
-			continue
+	for _, l := range all {
+		if s.isUsable(l) {
+			found = append(found, l)
 		}
-		if l.text.fault != nil {
-			s.config.Logger.Warn("journal of an earlier run is damaged, its newest part is not",
-				"stream", string(l.name), "incarnation", l.incarnation, "error", l.text.fault)
-		}
-		found = append(found, l)
 	}
 	slices.SortFunc(found, func(a, b *leftover) int { return cmp.Compare(a.last().Sequence, b.last().Sequence) })
-	for _, l := range found {
-		l.findDamage(s.config.Storage, began.Add(checkTime))
-		litter = append(litter, l.orphans()...)
-	}
 	s.takeUp(found)
 	s.enforceQuota()
 	if len(found) > 0 {
 		s.config.Logger.Info("HLS of an earlier run restored", "channels", len(found), "after", time.Since(began))
 	}
-	s.channels.Go(func() { s.clean(litter) })
+	s.channels.Go(func() { s.tidy(all) })
 	return nil
+}
+
+// loaders is how many journals are read at once: a disk has something to choose from.
+const loaders = 8
+
+// load reads what has to be known at once of all leftovers.
+func (s *Server) load(all []*leftover, deadline time.Time) {
+	var next atomic.Int64
+	var readers sync.WaitGroup
+	for range loaders {
+		readers.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(all)); i = next.Add(1) - 1 {
+				l := all[i]
+				if l.err = l.readEnd(s.config.Storage); l.err != nil {
+					continue
+				}
+				if l.rest == nil {
+					l.err = l.list(s.config.Storage)
+				}
+				l.findDamage(s.config.Storage, deadline)
+			}
+		})
+	}
+	readers.Wait()
+}
+
+// isUsable reports whether a channel can go on, and tells the operator if not.
+func (s *Server) isUsable(l *leftover) bool {
+	log := s.config.Logger.With("stream", string(l.name), "incarnation", l.incarnation)
+	switch {
+	case errors.Is(l.err, fs.ErrNotExist):
+		log.Warn("HLS of an earlier run is not continued: it had listed what it could not write down, or nothing")
+	case l.err != nil:
+		log.Error("HLS of an earlier run is not continued", "error", l.err)
+	case l.text.fault != nil:
+		log.Warn("journal of an earlier run is damaged, its newest part is not", "error", l.text.fault)
+	}
+	return l.err == nil
+}
+
+// tidy reads the rest of large journals, and removes what nobody needs. It leaves half of a processor to
+// the streams.
+func (s *Server) tidy(all []*leftover) {
+	for _, l := range all {
+		began := time.Now()
+		if s.ctx.Err() == nil {
+			s.clean(s.litter(l))
+		}
+		l.rest.close()
+		if l.rest != nil {
+			select {
+			case <-time.After(time.Since(began)):
+			case <-s.ctx.Done():
+			}
+		}
+		*l = leftover{} // its memory
+	}
+}
+
+// litter returns what nobody needs of a leftover, when it is wholly read.
+func (s *Server) litter(l *leftover) []string {
+	if l.rest != nil {
+		older, err := l.readRest(s.config.Storage)
+		if err != nil { // what there is stays until the stream has ended
+			l.channel.log.Warn("segments from before the playlist are not served again", "error", err)
+			return nil
+		}
+		if l.text.fault != nil {
+			l.channel.log.Warn("journal of an earlier run is damaged, its newest part is not", "error", l.text.fault)
+		}
+		l.channel.takeOlder(older)
+	}
+	if l.files == nil {
+		if err := l.list(s.config.Storage); err != nil {
+			s.config.Logger.Warn("folder of an earlier run not listed", "folder", l.folder(), "error", err)
+			return nil
+		}
+	}
+	if l.err != nil {
+		return l.paths()
+	}
+	return l.orphans()
 }
 
 // clean removes what nobody needs.
@@ -78,6 +147,7 @@ func (s *Server) takeUp(found []*leftover) {
 	for _, l := range found {
 		c := newChannel(s, l.name, l.incarnation)
 		l.fill(c)
+		l.channel = c
 		n := s.byName[l.name]
 		if n == nil {
 			n = &names{}
@@ -100,7 +170,7 @@ func (s *Server) takeUp(found []*leftover) {
 func (l *leftover) fill(c *Channel) {
 	w, now := &c.window, time.Now()
 	if o := l.text.opening; o != nil {
-		w.dependent = o.Dependent
+		w.dependent, w.total = o.Dependent, o.Length
 		w.bandwidth.peak, w.bandwidth.bits, w.bandwidth.length = o.Peak, o.Bits, o.Length.duration()
 		c.writer.journal.opening = *o
 	}

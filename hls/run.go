@@ -41,6 +41,7 @@ func (c *Channel) work() (wait time.Duration, done bool) {
 		c.finish(now)
 	}
 	changed := c.letGo()
+	changed = c.addOlder() || changed
 	if c.remove(now) || changed {
 		c.refresh()
 	}

@@ -26,7 +26,7 @@ type segment struct {
 	breaks   uint64    // its Discontinuity Sequence Number
 	head     uint64    // the media sequence number of the first playlist that lists it
 	oldest   uint64    // of the oldest segment that could be fetched then
-	peak     uint64    // the largest bit rate until then, see bandwidth
+	totals   totals    // of it and all before
 	listed   time.Time // wall clock
 
 	// data are the bytes while they are in memory, size their number. As long as the
@@ -90,6 +90,7 @@ func (s *segment) entry() entry {
 		Size:                  s.size,
 		SHA256:                s.sum,
 		Missing:               !s.stored.Load(),
+		Totals:                s.totals,
 	}
 }
 

@@ -42,6 +42,8 @@ type Storage interface {
 	Append(name string) (Appender, error)
 	// List returns all blobs beneath a folder, however deep; "." is everything.
 	List(folder string) ([]BlobInfo, error)
+	// Folders returns the names of the folders directly beneath a folder; "." is everything.
+	Folders(folder string) ([]string, error)
 	// Remove removes a blob.
 	Remove(name string) error
 	// RemoveAll removes all blobs beneath a folder.

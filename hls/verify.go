@@ -46,11 +46,11 @@ type Verified struct {
 // names. It may run while a server uses the storage.
 func Verify(storage Storage) (Verified, error) {
 	var v Verified
-	blobs, err := storage.List(".")
+	all, err := leftovers(storage)
 	if err != nil {
 		return v, err
 	}
-	for _, l := range leftovers(blobs) {
+	for _, l := range all {
 		if err := v.channel(storage, l); err != nil {
 			return v, fmt.Errorf("%s: %w", l.folder(), err)
 		}
@@ -103,7 +103,7 @@ func (v *Verified) segment(storage Storage, l *leftover, e *entry) error {
 
 // movedOn reports whether the playlist has lost a segment since the journal was read.
 func (l *leftover) movedOn(storage Storage, e *entry) bool {
-	now := &leftover{name: l.name, incarnation: l.incarnation, files: l.files}
+	now := &leftover{name: l.name, incarnation: l.incarnation}
 	err := now.read(storage)
 	return errors.Is(err, fs.ErrNotExist) || err == nil && (now.last().Head > e.Sequence || now.text.ended != nil)
 }

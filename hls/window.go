@@ -20,6 +20,7 @@ type window struct {
 	dependent bool
 	ended     bool
 	bandwidth bandwidth
+	total     ticks // duration of all segments that were listed
 }
 
 // minWindow is the shortest live window in target durations (RFC 8216, 6.2.2).
@@ -50,7 +51,8 @@ func (w *window) add(s *segment, size int, now time.Time) (left []*segment) {
 	w.listed = append(w.listed, s)
 	w.dependent = w.dependent || !s.independent
 	w.bandwidth.add(s, w.target)
-	s.peak = w.bandwidth.peak
+	w.total += s.duration
+	s.totals = totals{w.dependent, w.bandwidth.peak, w.bandwidth.bits, w.total}
 	total := w.length()
 	n := 0
 	for len(w.listed)-n > size {

@@ -33,6 +33,7 @@ type writer struct {
 	endTried chan struct{}
 	closing  bool
 	removing bool      // closing, and nothing of the channel shall be left
+	older    *older    // for the journal
 	busy     time.Time // when what the goroutine does now began, zero if it waits
 	fault    error     // of the newest attempt, nil if it succeeded
 	since    time.Time // when the first of these attempts failed
@@ -189,6 +190,7 @@ func (w *writer) work(ctx context.Context) (failed bool) {
 	queue := append([]*segment(nil), w.queue...)
 	oldest, ended, endTried := w.oldest, w.ended, w.endTried
 	w.mu.Unlock()
+	w.takeOlder()
 	err := w.store(ctx, queue)
 	err = errors.Join(err, w.record(ctx, queue, oldest))
 	if ended != nil && w.journal.ended == nil {
@@ -284,12 +286,12 @@ func (w *writer) record(ctx context.Context, queue []*segment, oldest uint64) er
 		}
 		s.recorded = true
 		if w.postpones() {
-			w.journal.postpone(s.entry(), oldest, s.peak)
+			w.journal.postpone(s.entry(), oldest, s.totals.Peak)
 			err = errSlow
 			continue
 		}
 		w.begin()
-		err = w.journal.add(ctx, s.entry(), oldest, s.peak)
+		err = w.journal.add(ctx, s.entry(), oldest, s.totals.Peak)
 		if err != nil {
 			w.server.metrics.StorageErrors.Add(1)
 		}

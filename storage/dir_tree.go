@@ -86,6 +86,29 @@ func (d *Dir) List(folder string) ([]Info, error) {
 	return blobs, nil
 }
 
+// Folders returns the names of the folders directly beneath a folder, in their order; "." is the whole store.
+// It looks at nothing that is in them.
+func (d *Dir) Folders(folder string) ([]string, error) {
+	if err := checkFolder("list folders", folder); err != nil {
+		return nil, err
+	}
+	info, err := d.root.Load().Lstat(folder)
+	if err != nil || !info.IsDir() {
+		return nil, ignoreAbsent("list folders", err)
+	}
+	entries, err := fs.ReadDir(d.root.Load().FS(), folder)
+	if err != nil {
+		return nil, ignoreAbsent("list folders", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() && e.Name()[0] != '.' {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
 // walk calls visit for every regular file beneath a folder. What vanishes on the way is passed over.
 func (d *Dir) walk(folder string, visit func(name string, e fs.DirEntry) error) error {
 	info, err := d.root.Load().Lstat(folder)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -187,6 +188,23 @@ func (m *Memory) List(folder string) ([]Info, error) {
 	}
 	sortByName(blobs)
 	return blobs, nil
+}
+
+// Folders returns the names of the folders directly beneath a folder, as [Dir.Folders] does.
+func (m *Memory) Folders(folder string) ([]string, error) {
+	if err := checkFolder("list folders", folder); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var names []string
+	for name := range m.folders {
+		if path.Dir(name) == folder {
+			names = append(names, path.Base(name))
+		}
+	}
+	slices.Sort(names)
+	return names, nil
 }
 
 func beneath(folder, name string) bool {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,31 @@ func listIsSorted(t *testing.T, s Store) {
 			t.Errorf("%s: modified %v ago", blob.Name, age)
 		}
 	}
+}
+
+func foldersAreListed(t *testing.T, s Store) {
+	want := func(folder string, want ...string) {
+		t.Helper()
+		if got, err := s.Folders(folder); err != nil || !slices.Equal(got, want) {
+			t.Errorf("folders of %s: %q, %v, want %q", folder, got, err, want)
+		}
+	}
+	want(".")
+	for _, name := range []string{"b", "a/z", "a-b/x", "a/b/c/d", "a/e/f", "a0/g/h"} {
+		put(t, s, name, name)
+	}
+	want(".", "a", "a-b", "a0")
+	want("a", "b", "e")
+	want("a/b", "c")
+	want("a/b/c")
+	want("b")
+	want("nothing")
+	if err := s.RemoveAll("a/b"); err != nil {
+		t.Fatal(err)
+	}
+	want("a", "e")
+	_, err := s.Folders("../a")
+	wantError(t, err, fs.ErrInvalid)
 }
 
 func removeAllTakesOneFolder(t *testing.T, s Store) {

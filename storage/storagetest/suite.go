@@ -21,6 +21,7 @@ type Store interface {
 	Remove(name string) error
 	RemoveAll(folder string) error
 	List(folder string) ([]storage.Info, error)
+	Folders(folder string) ([]string, error)
 	Space() (storage.Space, error)
 	Close() error
 }
@@ -38,6 +39,7 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		{"an open blob outlives its removal and replacement", openBlobOutlivesName},
 		{"a file seeks and ends as files do", fileSeeks},
 		{"a missing blob is fs.ErrNotExist", missingBlob},
+		{"folders are listed without what is in them", foldersAreListed},
 		{"a folder is not a blob", folderIsNoBlob},
 		{"a blob is not a folder", blobIsNoFolder},
 		{"names that lead astray are refused", namesAreChecked},
