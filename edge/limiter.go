@@ -177,6 +177,7 @@ type limitedTCP struct {
 	limitedConn
 	exchange exchange
 	closed   atomic.Bool
+	quick    quick
 
 	// Of the goroutine that answers requests.
 
@@ -186,7 +187,7 @@ type limitedTCP struct {
 
 // Read implements net.Conn.
 func (c *limitedTCP) Read(b []byte) (int, error) {
-	n, err := c.TCPConn.Read(b)
+	n, err := c.quick.read(c.TCPConn, b)
 	if n > 0 {
 		c.exchange.got(n)
 	}
@@ -198,10 +199,7 @@ func (c *limitedTCP) Write(b []byte) (int, error) {
 	if !c.exchange.handled.Load() {
 		c.exchange.written.Add(int64(len(b)))
 	}
-	if c.more {
-		return c.sender.sendHead(c.TCPConn, b)
-	}
-	return c.TCPConn.Write(b)
+	return c.quick.write(c.TCPConn, b, c.more)
 }
 
 // Close implements net.Conn.

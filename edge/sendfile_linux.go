@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"syscall"
-	"unsafe"
 )
 
 const (
@@ -18,17 +17,13 @@ const (
 	slowPiece = 128 << 10
 )
 
-// sender sends with system calls of its own. It belongs to the goroutine that answers a connection's requests.
+// sender sends files. It belongs to the goroutine that answers a connection's requests.
 type sender struct {
 	raw syscall.RawConn
-	// write and send are bound once, so that calling them allocates nothing.
-	write, send func(fd uintptr) bool
+	// send is bound once, so that calling it allocates nothing.
+	send func(fd uintptr) bool
 
-	// The arguments and results of writeHead.
-	head []byte
-	n    int
-
-	// Those of sendFile.
+	// The arguments and results of sendFile.
 	source int
 	quick  bool
 	offset int64
@@ -44,33 +39,8 @@ func (s *sender) open(conn *net.TCPConn) error {
 	if err != nil {
 		return err
 	}
-	s.raw, s.write, s.send = raw, s.writeHead, s.sendFile
+	s.raw, s.send = raw, s.sendFile
 	return nil
-}
-
-// sendHead writes a header after which a body follows at once, so that they share packets.
-func (s *sender) sendHead(conn *net.TCPConn, b []byte) (int, error) {
-	if err := s.open(conn); err != nil {
-		return 0, err
-	}
-	s.head, s.n = b, 0
-	err := s.raw.Write(s.write)
-	s.head = nil
-	if err != nil || s.n == len(b) {
-		return s.n, err
-	}
-	n, err := conn.Write(b[s.n:]) // the socket is full, or broken
-	return s.n + n, err
-}
-
-func (s *sender) writeHead(fd uintptr) bool {
-	const flags = syscall.MSG_MORE | syscall.MSG_DONTWAIT | syscall.MSG_NOSIGNAL
-	n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, fd,
-		uintptr(unsafe.Pointer(unsafe.SliceData(s.head))), uintptr(len(s.head)), flags, 0, 0)
-	if errno == 0 {
-		s.n = int(n)
-	}
-	return true
 }
 
 // sendBody sends a body that stands in a file, up to the write deadline.

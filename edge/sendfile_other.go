@@ -10,8 +10,6 @@ import (
 // sender sends by way of a buffer where there is no sendfile with an offset of its own.
 type sender struct{}
 
-func (sender) sendHead(conn *net.TCPConn, b []byte) (int, error) { return conn.Write(b) }
-
 func (sender) sendBody(conn *net.TCPConn, r io.Reader, _ inFile, _ int64) (int64, error) {
 	return io.Copy(struct{ io.Writer }{conn}, r)
 }

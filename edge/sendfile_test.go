@@ -23,7 +23,7 @@ type fileHLS struct {
 	HLS
 	file *os.File
 	cold atomic.Bool
-	said int64 // the size, 0 for the true one
+	said atomic.Int64 // the size, 0 for the true one
 	read atomic.Int64
 }
 
@@ -54,7 +54,7 @@ func (r *fileReader) Seek(offset int64, whence int) (int64, error) {
 		if err != nil {
 			return 0, err
 		}
-		offset += max(info.Size(), r.hls.said)
+		offset += max(info.Size(), r.hls.said.Load())
 	}
 	r.at = offset
 	return offset, nil
@@ -143,13 +143,13 @@ func TestASlowClientGetsTheWholeFile(t *testing.T) {
 
 func TestAFileThatIsCutMeanwhileEndsTheConnection(t *testing.T) {
 	h, addr, content := startFile(t, 1<<20, noATime)
-	h.said = int64(len(content)) + 1000
+	h.said.Store(int64(len(content)) + 1000)
 	c := dial(t, addr)
 	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", filePath); err != nil {
 		t.Fatal(err)
 	}
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
-	if err != nil || resp.ContentLength != h.said {
+	if err != nil || resp.ContentLength != h.said.Load() {
 		t.Fatalf("%v, %v", resp, err)
 	}
 	body, err := io.ReadAll(resp.Body)

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -124,22 +123,6 @@ func (d *Dir) create(name string, flags int) (*os.File, error) {
 			return nil, err
 		}
 	}
-}
-
-func writeParts(ctx context.Context, w io.Writer, parts [][]byte) error {
-	for _, part := range parts {
-		for len(part) > 0 {
-			if err := context.Cause(ctx); err != nil {
-				return err
-			}
-			n := min(len(part), writeChunk)
-			if _, err := w.Write(part[:n]); err != nil {
-				return err
-			}
-			part = part[n:]
-		}
-	}
-	return context.Cause(ctx)
 }
 
 // discard removes an unfinished file. It may be gone already, together with its folder.
