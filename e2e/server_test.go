@@ -71,7 +71,8 @@ func launch(t testing.TB, dir string, command []string, flags ...string) *server
 	s := &server{storage: dir, exited: make(chan struct{})}
 	args := append(command[1:len(command):len(command)], "serve",
 		"--rtmp.addr", "127.0.0.1:0", "--http.addr", "127.0.0.1:0", "--admin.addr", "127.0.0.1:0",
-		"--storage.dir", dir, "--log.format", "json")
+		"--storage.dir", dir, "--log.format", "json",
+		"--drain.timeout", "0s") // a test that ends has publishers that do not
 	s.cmd = exec.Command(command[0], append(args, flags...)...)
 	// Neither a developer's headwater.yaml nor the environment may leak in.
 	s.cmd.Dir = t.TempDir()

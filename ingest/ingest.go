@@ -73,6 +73,7 @@ type Server struct {
 	ctx      context.Context // ends handshakes and playing
 	cancel   context.CancelFunc
 	rest     time.Duration // see restTime
+	refusing atomic.Bool   // see Refuse
 	turns    turns
 
 	// mu guards all below.
@@ -210,6 +211,10 @@ func (s *Server) release(nc net.Conn) {
 		delete(s.perIP, ip)
 	}
 }
+
+// Refuse takes no publisher any more, and tells those who come to go elsewhere. Who publishes goes on, and players come
+// and go.
+func (s *Server) Refuse() { s.refusing.Store(true) }
 
 // Drain stops accepting and ends all publications, with what they have sent. Players go on.
 func (s *Server) Drain() {

@@ -29,6 +29,9 @@ func (se *session) publish(r *rtmp.PublishRequest) error {
 		return se.refuse(r, "bad-name", rtmp.CodePublishBadName,
 			fmt.Sprintf("%v. %s", err, wantAddress))
 	}
+	if se.server.refusing.Load() {
+		return se.refuse(r, "stopping", rtmp.CodePublishRejected, "the server is stopping: connect again, and to another server if there is one")
+	}
 	remote := addrPort(se.nc.RemoteAddr())
 	decision := se.server.config.MayPublish(Request{Stream: name, Query: r.Query, Remote: remote, Protocol: se.protocol()})
 	adm, refusal := decision.enter()

@@ -56,7 +56,7 @@ func runReloadable(t *testing.T, file, lines string) *reloadable {
 	r := &reloadable{
 		t: t, file: file, hangups: make(chan os.Signal),
 		base: "rtmp.addr: 127.0.0.1:0\nhttp.addr: 127.0.0.1:0\nadmin.addr: 127.0.0.1:0\nstorage.dir: " + t.TempDir() +
-			"\nhooks.dir: " + t.TempDir() + "\n",
+			"\nhooks.dir: " + t.TempDir() + "\ndrain.timeout: 0s\n",
 	}
 	r.write(lines)
 	sources := config.Sources{File: file}

@@ -25,7 +25,8 @@ A setting is a key in the configuration file, a flag and an environment variable
 rtmp.addr in headwater.yaml is --rtmp.addr is HEADWATER_RTMP_ADDR. Flags beat environment
 beats file beats defaults.
 
-SIGTERM and SIGINT let publishers and viewers end cleanly, a second one ends at once.
+SIGTERM and SIGINT take no more publishers and let those there are go on for drain.timeout; a second one
+ends at once.
 SIGHUP reads the configuration again, as does a change of its file. What is wrong changes nothing;
 headwater config keys says what changes when.`,
 		Args: cobra.NoArgs,

@@ -34,6 +34,7 @@ func runServerThat(t *testing.T, change func(*config.Config), prepare func(*serv
 	cfg.RTMP.Addr, cfg.HTTP.Addr, cfg.Admin.Addr = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	cfg.Storage.Dir = t.TempDir()
 	cfg.HLS.Segment = time.Second
+	cfg.Drain.Timeout = 0 // tests leave publications behind
 	if change != nil {
 		change(&cfg)
 	}

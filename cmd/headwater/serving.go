@@ -57,7 +57,10 @@ func (s *server) run(ctx context.Context) error {
 	s.notify(systemd.Ready)
 	<-ctx.Done()
 	stopReloads()
-	s.drain()
+	if errors.Is(context.Cause(ctx), context.Canceled) { // it was asked for
+		s.drain()
+	}
+	s.end()
 	s.serving.Wait()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
@@ -109,13 +112,43 @@ func (s *server) notify(state string) {
 	}
 }
 
-// drain ends everything in the order in which data flows, so that what was taken in
-// gets out: publishers, then outputs, then those who read them.
+// drainLook is how often a server that drains looks whether somebody publishes still.
+const drainLook = 50 * time.Millisecond
+
+// drain lets publishers and those who watch them finish, for as long as drain.timeout says. New publishers are sent
+// away, and load balancers told so; everything else goes on.
 func (s *server) drain() {
 	s.draining.Store(true)
 	s.notify(systemd.Stopping)
-	s.logger.Info("draining", "timeout", s.cfg().Drain.Timeout)
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg().Drain.Timeout)
+	timeout := s.cfg().Drain.Timeout
+	s.logger.Info("draining", "timeout", timeout, "publications", s.hub.Totals().Live)
+	s.ingest.Refuse()
+	if s.hls != nil {
+		s.hls.Stop() // a publisher that leaves now may come back to the next process
+	}
+	over := time.NewTimer(timeout)
+	defer over.Stop()
+	look := time.NewTicker(drainLook)
+	defer look.Stop()
+	for s.hub.Totals().Live > 0 {
+		select {
+		case <-over.C:
+			s.logger.Warn("the time for draining is over", "publications", s.hub.Totals().Live)
+			return
+		case <-look.C:
+		}
+	}
+}
+
+// endTimeout is how long the end may take after that: what was taken in is stored and sent, and the slowest viewer
+// gets no longer than this.
+const endTimeout = 10 * time.Second
+
+// end ends everything in the order in which data flows, so that what was taken in
+// gets out: publishers, then outputs, then those who read them.
+func (s *server) end() {
+	s.draining.Store(true)
+	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
 	defer cancel()
 	began := time.Now()
 	if s.hls != nil {
@@ -148,5 +181,5 @@ func (s *server) drain() {
 			s.logger.Warn("storage not closed", "error", err)
 		}
 	}
-	s.logger.Info("drained", "after", time.Since(began))
+	s.logger.Info("drained", "end_took", time.Since(began))
 }

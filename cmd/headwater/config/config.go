@@ -243,7 +243,7 @@ type Log struct {
 
 // Drain configures the end of the server.
 type Drain struct {
-	Timeout time.Duration // how long publishers and viewers get to end cleanly after SIGTERM or SIGINT
+	Timeout time.Duration // how long publishers may go on after SIGTERM or SIGINT
 }
 
 // Default returns the configuration of a server that nobody configured.

@@ -185,7 +185,7 @@ var serverTable = []setting{
 	{key: "log.format", def: "text", changes: atOnce, help: "shape of the log; json for machines",
 		bind: func(c *Config) value { return choice(&c.Log.Format, LogText, LogJSON) }},
 
-	{key: "drain.timeout", def: "10s", changes: atOnce, help: "how long publishers and viewers get to end cleanly at shutdown",
+	{key: "drain.timeout", def: "10s", changes: atOnce, help: "how long publishers may go on after SIGTERM, while no new ones are taken; then everything ends within 10s",
 		bind: func(c *Config) value { return duration(&c.Drain.Timeout, 0, 10*time.Minute) }},
 }
 
