@@ -3,11 +3,9 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"testing"
 	"time"
 
@@ -15,20 +13,26 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/mpeg4audio"
 
+	"github.com/headwater-live/headwater/e2e/oddity"
 	"github.com/headwater-live/headwater/ingest/rtmp"
 )
 
-// An oddity is a habit of some encoder: what it makes of clean tags.
-type oddity struct {
-	name string
-	// change returns the tags as the odd encoder sends them. A tag's time is when it is
-	// sent, its sentAs the timestamp it claims.
-	change func([]oddTag) []oddTag
+// oddOutput is what an odd encoder may do to the outputs.
+type oddOutput struct {
 	// discontinuities are how often the playlist must say that something broke.
 	discontinuities int
 	// quiet is how much of the first sound HLS may leave out: a track is added at a keyframe,
 	// and what is much earlier than that cannot be played with it.
 	quiet time.Duration
+}
+
+// oddOutputs are of those that do something to them.
+var oddOutputs = map[string]oddOutput{
+	"clock-jumps-an-hour-ahead-at-a-keyframe": {discontinuities: 1},
+	"clock-jumps-back-amid-a-gop":             {discontinuities: 1},
+	"both-tracks-have-a-hole-of-six-seconds":  {discontinuities: 1},
+	"audio-comes-three-seconds-late":          {discontinuities: 1, quiet: gop / 2},
+	"video-comes-four-seconds-late":           {discontinuities: 1},
 }
 
 // oddTag is a tag with a timestamp of its own.
@@ -37,136 +41,17 @@ type oddTag struct {
 	claims uint32
 }
 
-const hour = 3_600_000
-
-var oddities = []oddity{
-	{"clock-jumps-an-hour-ahead-at-a-keyframe", moved(6000, hour, true, true), 1, 0},
-	{"clock-jumps-back-amid-a-gop", moved(6500, -100_000, true, true), 1, 0},
-	{"audio-clock-alone-jumps-an-hour", moved(6000, hour, false, true), 0, 0},
-	{"video-clock-alone-jumps-an-hour", moved(6000, hour, true, false), 0, 0},
-	{"clock-wraps-at-2^32", moved(0, -5000, true, true), 0, 0},
-	{"clock-passes-2^31", moved(0, 1<<31-5000, true, true), 0, 0},
-	{"both-tracks-have-a-hole-of-six-seconds", moved(6000, 6000, true, true), 1, 0},
-	{"audio-comes-three-seconds-late", late(tagAudio, 3000), 1, gop / 2},
-	{"video-comes-four-seconds-late", late(tagVideo, 4000), 1, 0},
-	{"headers-repeated-before-every-keyframe", repeatHeaders, 0, 0},
-	{"parameter-sets-in-band-only", inBand, 0, 0},
-	{"annex-b-in-place-of-avcc", annexB, 0, 0},
-	{"one-picture-in-fifty-steps-back", stepBack, 0, 0},
-}
-
-// moved moves the timestamps of tracks by some ms from a time on.
-func moved(from uint32, by int64, video, audio bool) func([]oddTag) []oddTag {
-	return func(tags []oddTag) []oddTag {
-		for i := range tags {
-			t := &tags[i]
-			if t.time >= from && !t.config() && (t.kind == tagVideo && video || t.kind == tagAudio && audio) {
-				t.claims += uint32(by)
-			}
-		}
-		return tags
-	}
-}
-
-// late leaves out the frames of a track before a time, and sends its header then.
-func late(kind int, from uint32) func([]oddTag) []oddTag {
-	return func(tags []oddTag) []oddTag {
-		var header, out []oddTag
-		for _, t := range tags {
-			switch {
-			case t.kind != kind:
-				out = append(out, t)
-			case t.config():
-				header = append(header, t)
-			case t.time >= from:
-				for _, h := range header {
-					h.time, h.claims = t.time, t.claims
-					out = append(out, h)
-				}
-				header = nil
-				out = append(out, t)
-			}
-		}
-		return out
-	}
-}
-
-func isKeyframe(t oddTag) bool { return t.kind == tagVideo && t.coded() && t.body[0]>>4 == 1 }
-
-func videoHeader(tags []oddTag) oddTag {
-	i := slices.IndexFunc(tags, func(t oddTag) bool { return t.kind == tagVideo && t.config() })
-	return tags[i]
-}
-
-func repeatHeaders(tags []oddTag) []oddTag {
-	header := videoHeader(tags)
-	var out []oddTag
-	for _, t := range tags {
-		if isKeyframe(t) {
-			header.time, header.claims = t.time, t.claims
-			out = append(out, header)
-		}
-		out = append(out, t)
-	}
-	return out
-}
-
-// inBand leaves the video header out and puts its parameter sets into the keyframes.
-func inBand(tags []oddTag) []oddTag {
-	sets := parameterSets(videoHeader(tags).body[5:])
-	var out []oddTag
-	for _, t := range tags {
-		if t.kind == tagVideo && t.config() {
-			continue
-		}
-		if isKeyframe(t) {
-			t.body = slices.Concat(t.body[:5], sets, t.body[5:])
-		}
-		out = append(out, t)
-	}
-	return out
-}
-
-// parameterSets returns SPS and PPS of an avcC with one of each, with lengths of 4 bytes.
-func parameterSets(avcC []byte) []byte {
-	var out []byte
-	cut := func(b []byte) []byte {
-		n := int(binary.BigEndian.Uint16(b))
-		out = binary.BigEndian.AppendUint32(out, uint32(n))
-		out = append(out, b[2:2+n]...)
-		return b[2+n:]
-	}
-	rest := cut(avcC[6:])
-	cut(rest[1:])
-	return out
-}
-
-func annexB(tags []oddTag) []oddTag {
+// oddly returns tags as an odd encoder sends them.
+func oddly(o oddity.Oddity, tags []oddTag) []oddTag {
+	clean := make([]oddity.Tag, len(tags))
 	for i, t := range tags {
-		if t.kind != tagVideo || !t.coded() {
-			continue
-		}
-		body := bytes.Clone(t.body[:5])
-		for rest := t.body[5:]; len(rest) > 4; {
-			n := int(binary.BigEndian.Uint32(rest))
-			body = append(append(body, 0, 0, 0, 1), rest[4:4+n]...)
-			rest = rest[4+n:]
-		}
-		tags[i].body = body
+		clean[i] = oddity.Tag{Kind: uint8(t.kind), Time: t.time, Claims: t.claims, Body: t.body}
 	}
-	return tags
-}
-
-func stepBack(tags []oddTag) []oddTag {
-	n := 0
-	for i := range tags {
-		if tags[i].kind == tagVideo && tags[i].coded() {
-			if n++; n%50 == 30 {
-				tags[i].claims -= 70
-			}
-		}
+	var out []oddTag
+	for _, t := range o.Change(clean) {
+		out = append(out, oddTag{flvTag{int(t.Kind), t.Time, t.Body}, t.Claims})
 	}
-	return tags
+	return out
 }
 
 // TestOddEncodersLoseNothing publishes what odd encoders send, in real time: every frame comes
@@ -174,21 +59,21 @@ func stepBack(tags []oddTag) []oddTag {
 func TestOddEncodersLoseNothing(t *testing.T) {
 	s := startServer(t, "--stream.grace", shortGrace, "--hls.window", "20")
 	file := fixtureNamed(t, "baseline").make(t)
-	for _, o := range oddities {
-		t.Run(o.name, func(t *testing.T) {
+	for _, o := range oddity.All {
+		t.Run(o.Name, func(t *testing.T) {
 			t.Parallel()
 			testOddity(t, s.origin, o, file.path)
 		})
 	}
 }
 
-func testOddity(t *testing.T, at origin, o oddity, path string) {
-	tags := o.change(readOddTags(t, path))
+func testOddity(t *testing.T, at origin, o oddity.Oddity, path string) {
+	tags, out := oddly(o, readOddTags(t, path)), oddOutputs[o.Name]
 	ctx := limit(t, time.Minute)
-	name := o.name[:min(len(o.name), 40)]
+	name := o.Name[:min(len(o.Name), 40)]
 	name = string(bytes.ReplaceAll([]byte(name), []byte("^"), []byte("_")))
 	rec := watch(ctx, at, name)
-	if o.discontinuities > 0 {
+	if out.discontinuities > 0 {
 		rec.ignore = []string{"discontinuity-needless"} // the timeline closes the jump that it stands for
 	}
 	client, err := rtmp.Dial(ctx, at.publishURL(name), rtmp.ClientConfig{})
@@ -219,8 +104,8 @@ func testOddity(t *testing.T, at origin, o oddity, path string) {
 	report(t, "FLV", accountPayloads("video", sent.video, flv.video))
 	report(t, "FLV", accountPayloads("audio", sent.audio, flv.audio))
 	report(t, "HLS", accountPayloads("video", sent.video, hls.video))
-	report(t, "HLS", accountPayloads("audio", without(sent.audio, o.quiet, len(hls.audio)), hls.audio))
-	report(t, "HLS", oddPlaylist(rec.hls, o.discontinuities))
+	report(t, "HLS", accountPayloads("audio", without(sent.audio, out.quiet, len(hls.audio)), hls.audio))
+	report(t, "HLS", oddPlaylist(rec.hls, out.discontinuities))
 	if t.Failed() {
 		t.Logf("last playlist:\n%s", rec.hls.text)
 	}

@@ -44,6 +44,13 @@ func (a *arrivals) add(now time.Time, end int64, usual float64) {
 // behind is how much later media comes than at its best in the last minute or two.
 func (a *arrivals) behind() time.Duration { return a.lag - min(a.best[0], a.best[1]) }
 
+// A hole is where frames are missing: an interval of at least holeLength ms and of holeFrames usual ones. It says
+// nothing of how often the encoder makes keyframes.
+const (
+	holeLength = 1_000
+	holeFrames = 3
+)
+
 // videoMeter measures GOPs, frame intervals and reordering.
 type videoMeter struct {
 	seen     bool
@@ -53,7 +60,8 @@ type videoMeter struct {
 	keyframe int64 // its DTS
 	gop      int64 // length of the newest whole GOP, ms
 	gops     [gopMemory]int64
-	count    int // of gops ever seen
+	count    int   // of gops ever seen
+	missing  int64 // what the newest GOP would be shorter by without its holes, ms
 
 	usual          float64 // the median interval, approached step by step, ms
 	intervals, odd int     // in the window
@@ -78,6 +86,9 @@ func (v *videoMeter) frame(dts int64) {
 		v.usual = step
 		return
 	}
+	if step >= holeLength && step >= holeFrames*v.usual {
+		v.missing += int64(step - v.usual)
+	}
 	v.intervals++
 	v.span += int64(step)
 	if math.Abs(step-v.usual) > v.usual/2 {
@@ -101,11 +112,11 @@ func (v *videoMeter) packet(pkt *Packet) {
 		return
 	}
 	if v.keyed {
-		v.gop = pkt.DTS - v.keyframe
+		v.gop = pkt.DTS - v.keyframe - v.missing
 		v.gops[v.count%gopMemory] = v.gop
 		v.count++
 	}
-	v.keyframe, v.keyed = pkt.DTS, true
+	v.keyframe, v.keyed, v.missing = pkt.DTS, true, 0
 }
 
 // open is how long, in ms, the newest GOP is so far.
@@ -114,9 +125,9 @@ func (v *videoMeter) open() int64 {
 	case !v.seen:
 		return 0
 	case v.keyed:
-		return v.last - v.keyframe
+		return v.last - v.keyframe - v.missing
 	}
-	return v.last - v.first
+	return v.last - v.first - v.missing
 }
 
 // oddGOPs counts the remembered GOPs that are unlike the median, and returns that.
