@@ -4,17 +4,17 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
-	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/headwater-live/headwater/crowd"
 )
 
-// Limits bound the connections of all public listeners together. 0 is no limit.
+// Limits bound the connections of all public listeners together.
 type Limits struct {
-	// Connections are those at once, PerAddress those of one address, and Handshakes those that have not sent
-	// anything of a request yet, for which the handshake of TLS has to end first.
-	Connections, PerAddress, Handshakes int
+	// Crowd bounds them by number. Handshakes are those that have not sent anything of a request yet, for which the
+	// handshake of TLS has to end first.
+	Crowd crowd.Limits
 	// HeaderTimeout is that of the server, by which its ends are told from those of the clients.
 	HeaderTimeout time.Duration
 }
@@ -24,35 +24,38 @@ type Limiter struct {
 	limits atomic.Pointer[Limits]
 	// maxHeader is the server's, in bytes.
 	maxHeader atomic.Int64
-	refusals  struct{ connections, address, handshakes, large, malformed, late atomic.Uint64 }
-
-	// mu guards all below.
-	mu        sync.Mutex
-	all       int
-	shaking   int
-	byAddress map[netip.Addr]int
+	refusals  struct{ large, malformed, late atomic.Uint64 }
+	crowd     *crowd.Counter
+	turned    map[crowd.Refusal]*atomic.Uint64 // away, by reason; the map itself does not change
 }
 
 // NewLimiter returns a Limiter for any number of listeners.
 func NewLimiter(limits Limits) *Limiter {
-	l := &Limiter{byAddress: make(map[netip.Addr]int)}
+	l := &Limiter{crowd: crowd.NewCounter(limits.Crowd), turned: make(map[crowd.Refusal]*atomic.Uint64)}
+	for _, r := range crowd.Refusals {
+		l.turned[r] = new(atomic.Uint64)
+	}
 	l.Change(limits)
 	return l
 }
 
 // Change puts other limits in force for connections that come from now on. Those there are stay.
-func (l *Limiter) Change(limits Limits) { l.limits.Store(&limits) }
+func (l *Limiter) Change(limits Limits) {
+	l.limits.Store(&limits)
+	l.crowd.Change(limits.Crowd)
+}
 
 // Refusals returns how many connections and requests were refused before a handler saw them, by reason.
 func (l *Limiter) Refusals() map[string]uint64 {
-	return map[string]uint64{
-		"http-too-many-connections":              l.refusals.connections.Load(),
-		"http-too-many-connections-from-address": l.refusals.address.Load(),
-		"http-too-many-handshakes":               l.refusals.handshakes.Load(),
-		"http-header-too-large":                  l.refusals.large.Load(),
-		"http-malformed-request":                 l.refusals.malformed.Load(),
-		"http-header-timeout":                    l.refusals.late.Load(),
+	all := map[string]uint64{
+		"http-header-too-large":  l.refusals.large.Load(),
+		"http-malformed-request": l.refusals.malformed.Load(),
+		"http-header-timeout":    l.refusals.late.Load(),
 	}
+	for reason, n := range l.turned {
+		all["http-"+string(reason)] = n.Load()
+	}
+	return all
 }
 
 // Listener returns a listener that accepts within the limits.
@@ -79,28 +82,12 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 
 // admit counts a connection in; it returns nil if a limit is reached.
 func (l *Limiter) admit(conn net.Conn) net.Conn {
-	c := limitedConn{limiter: l, began: time.Now(), shaking: true}
-	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
-		c.address = tcp.AddrPort().Addr().Unmap()
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	over := func(limit, n int) bool { return limit > 0 && n >= limit }
-	limits := l.limits.Load()
-	switch {
-	case over(limits.Connections, l.all):
-		l.refusals.connections.Add(1)
-		return nil
-	case over(limits.PerAddress, l.byAddress[c.address]):
-		l.refusals.address.Add(1)
-		return nil
-	case over(limits.Handshakes, l.shaking):
-		l.refusals.handshakes.Add(1)
+	visit, refusal := l.crowd.Enter(conn.RemoteAddr())
+	if visit == nil {
+		l.turned[refusal].Add(1)
 		return nil
 	}
-	l.all++
-	l.shaking++
-	l.byAddress[c.address]++
+	c := limitedConn{limiter: l, visit: visit, began: time.Now()}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		return &limitedTCP{TCPConn: tcp, limitedConn: c}
 	}
@@ -136,40 +123,13 @@ func limitedOf(conn net.Conn) *limitedTCP {
 // limitedConn counts a connection out when it is closed.
 type limitedConn struct {
 	limiter *Limiter
-	address netip.Addr
+	visit   *crowd.Visit
 	began   time.Time
-
-	// Guarded by limiter.mu.
-	shaking, left bool
 }
 
-func (c *limitedConn) handshook() {
-	c.limiter.mu.Lock()
-	defer c.limiter.mu.Unlock()
-	c.handshookLocked()
-}
+func (c *limitedConn) handshook() { c.visit.Spoken() }
 
-func (c *limitedConn) handshookLocked() {
-	if c.shaking {
-		c.shaking = false
-		c.limiter.shaking--
-	}
-}
-
-func (c *limitedConn) leave() {
-	l := c.limiter
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if c.left {
-		return
-	}
-	c.left = true
-	c.handshookLocked()
-	l.all--
-	if l.byAddress[c.address]--; l.byAddress[c.address] <= 0 {
-		delete(l.byAddress, c.address)
-	}
-}
+func (c *limitedConn) leave() { c.visit.Leave() }
 
 // limitedTCP keeps all that a TCP connection can do, sendfile among it.
 type limitedTCP struct {

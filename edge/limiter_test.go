@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/headwater-live/headwater/crowd"
 )
 
 // startLimited serves HTTP within limits until the test ends.
@@ -76,8 +78,8 @@ func until(t *testing.T, what string, holds func() bool) {
 
 func TestConnectionsBeyondALimitAreClosedAndCounted(t *testing.T) {
 	for reason, limits := range map[string]Limits{
-		"http-too-many-connections":              {Connections: 2},
-		"http-too-many-connections-from-address": {PerAddress: 2},
+		"http-too-many-connections":              {Crowd: crowd.Limits{Connections: 2}},
+		"http-too-many-connections-from-address": {Crowd: crowd.Limits{PerNetwork: 2}},
 	} {
 		t.Run(reason, func(t *testing.T) {
 			l, addr := startLimited(t, limits, ok)
@@ -101,7 +103,16 @@ func TestConnectionsBeyondALimitAreClosedAndCounted(t *testing.T) {
 }
 
 func TestConnectionsThatSayNothingAreBounded(t *testing.T) {
-	l, addr := startLimited(t, Limits{Handshakes: 2}, ok)
+	for reason, limits := range map[string]crowd.Limits{
+		"http-too-many-handshakes":              {Handshakes: 2, HandshakesPerNetwork: 3},
+		"http-too-many-handshakes-from-address": {Handshakes: 4}, // of which an address gets half
+	} {
+		t.Run(reason, func(t *testing.T) { testSilentConnections(t, reason, limits) })
+	}
+}
+
+func testSilentConnections(t *testing.T, reason string, limits crowd.Limits) {
+	l, addr := startLimited(t, Limits{Crowd: limits}, ok)
 	silent := dial(t, addr)
 	talking := dial(t, addr)
 	for range 2 {
@@ -110,8 +121,8 @@ func TestConnectionsThatSayNothingAreBounded(t *testing.T) {
 		}
 	}
 	another := dial(t, addr)
-	until(t, "both silent ones are counted", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.shaking == 2 })
-	if status := get(t, dial(t, addr)); status != 0 || l.Refusals()["http-too-many-handshakes"] != 1 {
+	until(t, "both silent ones are counted", func() bool { _, silent, _ := l.crowd.Counts(); return silent == 2 })
+	if status := get(t, dial(t, addr)); status != 0 || l.Refusals()[reason] != 1 {
 		t.Errorf("a third one is answered with %d", status)
 	}
 	if get(t, another) != 204 {
@@ -123,7 +134,7 @@ func TestConnectionsThatSayNothingAreBounded(t *testing.T) {
 
 func TestATakenOverConnectionIsCountedUntilItIsClosed(t *testing.T) {
 	release := make(chan struct{})
-	l, addr := startLimited(t, Limits{Connections: 1}, func(w http.ResponseWriter, _ *http.Request) {
+	l, addr := startLimited(t, Limits{Crowd: crowd.Limits{Connections: 1}}, func(w http.ResponseWriter, _ *http.Request) {
 		c, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			t.Error(err)
@@ -140,12 +151,12 @@ func TestATakenOverConnectionIsCountedUntilItIsClosed(t *testing.T) {
 	if _, err := io.WriteString(first, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "it was heard", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.shaking == 0 && l.all == 1 })
+	until(t, "it was heard", func() bool { all, silent, _ := l.crowd.Counts(); return silent == 0 && all == 1 })
 	if status := get(t, dial(t, addr)); status != 0 {
 		t.Errorf("one too many is answered with %d", status)
 	}
 	close(release)
-	until(t, "nobody is left", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.all == 0 && len(l.byAddress) == 0 })
+	until(t, "nobody is left", func() bool { all, _, addresses := l.crowd.Counts(); return all == 0 && addresses == 0 })
 }
 
 func TestWhatIsNoRequestIsCounted(t *testing.T) {
@@ -207,7 +218,7 @@ func testRefusal(t *testing.T, reason, sent string, want int, secure bool, befor
 	_ = c.Close()
 	_ = well.Close()
 	until(t, "it is counted", func() bool { return l.Refusals()[reason] == 1 })
-	until(t, "nobody is left", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.all == 0 })
+	until(t, "nobody is left", func() bool { all, _, _ := l.crowd.Counts(); return all == 0 })
 	for other, n := range l.Refusals() {
 		if other != reason && n != 0 || n > 1 {
 			t.Errorf("%d counted as %s", n, other)
@@ -237,7 +248,7 @@ func TestWhatIsInOrderIsNotCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = dial(t, addr).Close()
-	until(t, "nobody is left", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.all == 0 })
+	until(t, "nobody is left", func() bool { all, _, _ := l.crowd.Counts(); return all == 0 })
 	for reason, n := range l.Refusals() {
 		if n != 0 {
 			t.Errorf("%d counted as %s", n, reason)

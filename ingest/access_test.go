@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/headwater-live/headwater/crowd"
 	"github.com/headwater-live/headwater/ingest/rtmp"
 	"github.com/headwater-live/headwater/remux"
 )
@@ -170,7 +171,16 @@ func TestAPlayerIsRefusedInWords(t *testing.T) {
 }
 
 func TestHandshakesInFlightAreBounded(t *testing.T) {
-	o := start(t, func(c *Config, _ *remux.Config) { c.MaxHandshakes = 2 })
+	for reason, limits := range map[string]crowd.Limits{
+		"too-many-handshakes":              {Handshakes: 2, HandshakesPerNetwork: 3},
+		"too-many-handshakes-from-address": {Handshakes: 4}, // of which an address gets half
+	} {
+		t.Run(reason, func(t *testing.T) { testHandshakesInFlight(t, reason, limits) })
+	}
+}
+
+func testHandshakesInFlight(t *testing.T, reason string, limits crowd.Limits) {
+	o := start(t, func(c *Config, _ *remux.Config) { c.Crowd = limits })
 	addr := strings.Split(strings.TrimPrefix(o.url, "rtmp://"), "/")[0]
 	var silent []net.Conn
 	for range 2 {
@@ -190,7 +200,7 @@ func TestHandshakesInFlightAreBounded(t *testing.T) {
 	if _, err := third.Read(make([]byte, 1)); err == nil || isTimeout(err) {
 		t.Errorf("a third one is let in: %v", err)
 	}
-	if n := o.server.Refusals()["too-many-handshakes"]; n != 1 {
+	if n := o.server.Refusals()[reason]; n != 1 {
 		t.Errorf("%d counted", n)
 	}
 	_ = silent[0].Close()

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/headwater-live/headwater/crowd"
 	"github.com/headwater-live/headwater/ingest/rtmp"
 	"github.com/headwater-live/headwater/remux"
 	"github.com/headwater-live/headwater/remux/bytelog"
@@ -37,11 +38,9 @@ type Config struct {
 	MayPublish, MayPlay func(Request) Decision
 	// MaxMessage bounds a media message, in bytes.
 	MaxMessage int
-	// MaxConnections bounds the connections in all, MaxConnectionsPerIP from one
-	// address.
-	MaxConnections, MaxConnectionsPerIP int
-	// MaxHandshakes bounds the connections whose handshake, that of TLS included, has not ended.
-	MaxHandshakes int
+	// Crowd bounds the connections: in all, from one network, and those whose handshake, that of TLS included, has not
+	// ended.
+	Crowd crowd.Limits
 	// MaxBeforeAuth bounds the bytes that are taken from a connection before it may publish or play.
 	MaxBeforeAuth int
 	// HandshakeTimeout bounds the handshake, RequestTimeout the time from there to
@@ -75,23 +74,20 @@ type Server struct {
 	rest     time.Duration // see restTime
 	refusing atomic.Bool   // see Refuse
 	turns    turns
+	crowd    *crowd.Counter
 
 	// mu guards all below.
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
 	conns     map[net.Conn]*connection
-	perIP     map[netip.Addr]int
-	shaking   int // connections whose handshake has not ended
 	closed    bool
 }
 
 // connection is what the server knows of a connection.
 type connection struct {
-	ip netip.Addr
+	visit *crowd.Visit
 	// playing: its session plays a stream, and ends when that does.
 	playing atomic.Bool
-	// shaking: the handshake has not ended. Guarded by Server.mu.
-	shaking bool
 }
 
 // NewServer returns a server that listens nowhere yet.
@@ -105,7 +101,7 @@ func NewServer(config Config) *Server {
 		turns:     newTurns(),
 		listeners: make(map[net.Listener]struct{}),
 		conns:     make(map[net.Conn]*connection),
-		perIP:     make(map[netip.Addr]int),
+		crowd:     crowd.NewCounter(config.Crowd),
 	}
 	s.Change(config)
 	s.metrics.Delay = bytelog.NewDelay()
@@ -124,6 +120,7 @@ func (s *Server) Change(config Config) {
 		config.MaxBacklog = 8 << 20
 	}
 	s.limits.Store(&config)
+	s.crowd.Change(config.Crowd)
 	s.logs.SetLatency(config.Latency)
 }
 
@@ -168,48 +165,28 @@ func (s *Server) Serve(l net.Listener) error {
 
 // admit counts a connection in; it returns nil if a limit is reached.
 func (s *Server) admit(nc net.Conn) *connection {
-	ip := addrPort(nc.RemoteAddr()).Addr()
-	limits := s.limits.Load()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.closed:
-		return nil
-	case limits.MaxConnections > 0 && len(s.conns) >= limits.MaxConnections:
-		s.refusals.count("too-many-connections")
-		return nil
-	case limits.MaxConnectionsPerIP > 0 && s.perIP[ip] >= limits.MaxConnectionsPerIP:
-		s.refusals.count("too-many-connections-from-address")
-		return nil
-	case limits.MaxHandshakes > 0 && s.shaking >= limits.MaxHandshakes:
-		s.refusals.count("too-many-handshakes")
+	if s.closed {
 		return nil
 	}
-	c := &connection{ip: ip, shaking: true}
-	s.shaking++
+	visit, refusal := s.crowd.Enter(nc.RemoteAddr())
+	if visit == nil {
+		s.refusals.count(string(refusal))
+		return nil
+	}
+	c := &connection{visit: visit}
 	s.conns[nc] = c
-	s.perIP[ip]++
 	return c
 }
 
-// handshook says that the handshake of a connection has ended. The lock must be held.
-func (s *Server) handshook(c *connection) {
-	if c.shaking {
-		c.shaking = false
-		s.shaking--
-	}
-}
-
+// release closes a connection and counts it out.
 func (s *Server) release(nc net.Conn) {
 	_ = nc.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.handshook(s.conns[nc])
-	ip := s.conns[nc].ip
+	s.conns[nc].visit.Leave()
 	delete(s.conns, nc)
-	if s.perIP[ip]--; s.perIP[ip] <= 0 {
-		delete(s.perIP, ip)
-	}
 }
 
 // Refuse takes no publisher any more, and tells those who come to go elsewhere. Who publishes goes on, and players come
@@ -264,23 +241,6 @@ func addrPort(a net.Addr) netip.AddrPort {
 		return netip.AddrPortFrom(tcp.AddrPort().Addr().Unmap(), tcp.AddrPort().Port())
 	}
 	return netip.AddrPort{}
-}
-
-// refusals counts by reason. The reasons are constants of this package and package rtmp.
-type refusals struct{ byReason sync.Map }
-
-func (r *refusals) count(reason string) {
-	n, _ := r.byReason.LoadOrStore(reason, new(atomic.Uint64))
-	n.(*atomic.Uint64).Add(1)
-}
-
-func (r *refusals) snapshot() map[string]uint64 {
-	all := make(map[string]uint64)
-	r.byReason.Range(func(reason, n any) bool {
-		all[reason.(string)] = n.(*atomic.Uint64).Load()
-		return true
-	})
-	return all
 }
 
 func (s *Server) rtmpConfig() rtmp.ServerConfig {

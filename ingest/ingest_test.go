@@ -310,8 +310,8 @@ func TestAServerThatStopsEndsWaitingPlayers(t *testing.T) {
 
 func TestConnectionsAreLimited(t *testing.T) {
 	for reason, limit := range map[string]func(*Config){
-		"too-many-connections":              func(c *Config) { c.MaxConnections = 2 },
-		"too-many-connections-from-address": func(c *Config) { c.MaxConnectionsPerIP = 2 },
+		"too-many-connections":              func(c *Config) { c.Crowd.Connections = 2 },
+		"too-many-connections-from-address": func(c *Config) { c.Crowd.PerNetwork = 2 },
 	} {
 		t.Run(reason, func(t *testing.T) {
 			o := start(t, func(c *Config, _ *remux.Config) { limit(c) })

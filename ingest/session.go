@@ -44,9 +44,7 @@ func (s *Server) serve(nc net.Conn, entry *connection) {
 		se.end(err)
 		return
 	}
-	s.mu.Lock()
-	s.handshook(entry)
-	s.mu.Unlock()
+	entry.visit.Spoken()
 	se.run()
 }
 

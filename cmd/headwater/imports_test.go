@@ -18,14 +18,16 @@ const module = "github.com/headwater-live/headwater"
 // output, and only cmd/headwater sees everything. A new package needs a row before it gets a file.
 var rooms = map[string][]string{
 	"cmd/headwater": {
-		"admin", "auth", "cmd/headwater/config", "cmd/headwater/systemd", "edge", "edge/accesslog", "events", "flv", "hls", "hooks", "ingest", "ingest/rtmp", "live", "load",
+		"admin", "auth", "cmd/headwater/config", "cmd/headwater/systemd", "crowd", "edge", "edge/accesslog", "events", "flv", "hls", "hooks", "ingest", "ingest/rtmp", "live", "load",
 		"remux/...", "storage", "ts", "web",
 		"github.com/spf13/cobra", "github.com/spf13/cobra/doc", "github.com/spf13/pflag", "github.com/fsnotify/fsnotify",
 	},
 	"cmd/headwater/config":  {"auth", "github.com/spf13/pflag", "github.com/spf13/viper", "go.yaml.in/yaml/v3"},
 	"cmd/headwater/systemd": {},
 
-	"ingest":      {"ingest/rtmp", "remux/...", "golang.org/x/time/rate"},
+	"crowd": {},
+
+	"ingest":      {"crowd", "ingest/rtmp", "remux/...", "golang.org/x/time/rate"},
 	"ingest/rtmp": {},
 
 	"remux":           {"remux/..."},
@@ -51,7 +53,7 @@ var rooms = map[string][]string{
 
 	"auth":    {"github.com/golang-jwt/jwt/v5"},
 	"storage": {},
-	"edge":    {"edge/accesslog", "remux", "requestid", "golang.org/x/time/rate"},
+	"edge":    {"crowd", "edge/accesslog", "remux", "requestid", "golang.org/x/time/rate"},
 	"events":  {},
 	"hooks":   {"events"},
 	"web":     {},

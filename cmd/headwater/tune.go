@@ -64,27 +64,25 @@ func liveConfig(cfg *config.Config) live.Config {
 
 func ingestConfig(cfg *config.Config) ingest.Config {
 	return ingest.Config{
-		MaxMessage:          cfg.RTMP.MaxMessage,
-		MaxConnections:      cfg.RTMP.MaxConnections,
-		MaxConnectionsPerIP: cfg.RTMP.MaxConnectionsPerIP,
-		MaxHandshakes:       cfg.RTMP.MaxHandshakes,
-		MaxBeforeAuth:       cfg.RTMP.MaxBeforeAuth,
-		HandshakeTimeout:    cfg.RTMP.HandshakeTimeout,
-		RequestTimeout:      cfg.RTMP.RequestTimeout,
-		MediaTimeout:        cfg.RTMP.MediaTimeout,
-		IdleTimeout:         cfg.RTMP.IdleTimeout,
-		WriteTimeout:        cfg.RTMP.WriteTimeout,
-		MaxPartial:          cfg.RTMP.MaxPartial,
-		MaxPartialMessages:  cfg.RTMP.MaxPartialMessages,
-		Latency:             cfg.FLV.Latency,
-		Wait:                cfg.FLV.Wait,
-		MaxBacklog:          cfg.FLV.MaxBacklog,
+		MaxMessage:         cfg.RTMP.MaxMessage,
+		Crowd:              rtmpCrowd(cfg),
+		MaxBeforeAuth:      cfg.RTMP.MaxBeforeAuth,
+		HandshakeTimeout:   cfg.RTMP.HandshakeTimeout,
+		RequestTimeout:     cfg.RTMP.RequestTimeout,
+		MediaTimeout:       cfg.RTMP.MediaTimeout,
+		IdleTimeout:        cfg.RTMP.IdleTimeout,
+		WriteTimeout:       cfg.RTMP.WriteTimeout,
+		MaxPartial:         cfg.RTMP.MaxPartial,
+		MaxPartialMessages: cfg.RTMP.MaxPartialMessages,
+		Latency:            cfg.FLV.Latency,
+		Wait:               cfg.FLV.Wait,
+		MaxBacklog:         cfg.FLV.MaxBacklog,
 	}
 }
 
 func edgeLimits(cfg *config.Config) edge.Limits {
 	return edge.Limits{
-		Connections: cfg.HTTP.MaxConnections, PerAddress: cfg.HTTP.MaxConnectionsPerIP, Handshakes: cfg.HTTP.MaxHandshakes,
+		Crowd:         httpCrowd(cfg),
 		HeaderTimeout: cfg.HTTP.HeaderTimeout,
 	}
 }

@@ -57,6 +57,7 @@ type RTMP struct {
 	MaxConnections      int // connections at once, RTMP and RTMPS together
 	MaxConnectionsPerIP int // of these, from one address
 	MaxHandshakes       int // connections at once that have not ended their handshake
+	MaxHandshakesPerIP  int // of these, from one address; 0 is half
 	MaxBeforeAuth       int // bytes taken from a connection before it may publish or play
 
 	HandshakeTimeout time.Duration // from accept to the end of the handshake
@@ -89,6 +90,7 @@ type HTTP struct {
 	MaxConnections      int           // connections at once, HTTP and HTTPS together
 	MaxConnectionsPerIP int           // of these, from one address
 	MaxHandshakes       int           // of these, without a first request yet
+	MaxHandshakesPerIP  int           // of those, from one address; 0 is half
 	MaxHeader           int           // bytes of a request's header
 	HeaderTimeout       time.Duration // longest time for it
 
