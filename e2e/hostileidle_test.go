@@ -46,7 +46,8 @@ func idlers() []idler {
 // TestHostilePeersAreNotWaitedForLong has strangers that want nothing, say nothing or are no more
 // there, all at once, while a stream is live.
 func TestHostilePeersAreNotWaitedForLong(t *testing.T) {
-	s := startServer(t, "--stream.grace", "1s")
+	// They come from one address and stand for peers from many.
+	s := startServer(t, "--stream.grace", "1s", "--rtmp.max_handshakes_per_ip", "1000")
 	b := startBeside(t, s, "beside")
 	peers := idlers()
 	descriptors := s.descriptors(t)
