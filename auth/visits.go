@@ -47,10 +47,9 @@ type visit struct {
 // same token is the same viewer, else who comes from the same address with the same client. It has left when it has
 // asked for nothing for a while. When its permission has ended it gets nothing more, unless it begins anew.
 //
-// A viewer that nothing depends on, no limit, no token and no longest duration, is not even looked at.
+// A viewer that nothing depends on is not even looked at, see Visits.
 func (g *Gate) Visit(r Request, d Decision, v Visitor) *Decision {
-	l := g.rules.Load().Limits
-	if d.MaxDuration == 0 && d.TokenID == "" && l.Viewers <= 0 && l.ViewersPerStream <= 0 {
+	if !g.Visits(&d) {
 		return nil
 	}
 	now := g.config.Now()
@@ -79,6 +78,13 @@ func (g *Gate) Visit(r Request, d Decision, v Visitor) *Decision {
 		g.release(s)
 	}
 	return s.visit.refusal(s.Action)
+}
+
+// Visits reports whether Visit does anything for a decision: there is a limit, a token that may be revoked, or a longest
+// duration.
+func (g *Gate) Visits(d *Decision) bool {
+	l := &g.rules.Load().Limits
+	return d.MaxDuration > 0 || d.TokenID != "" || l.Viewers > 0 || l.ViewersPerStream > 0
 }
 
 // visitOf says who a visitor is.

@@ -113,7 +113,7 @@ type backend struct {
 }
 
 // briefly is how long the backend lets those watch whose token is "brief".
-const briefly = 6 * time.Second
+const briefly = 12 * time.Second
 
 func newBackend(t *testing.T) *backend {
 	b := &backend{}

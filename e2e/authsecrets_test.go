@@ -24,7 +24,7 @@ func TestSecretsAppearNowhere(t *testing.T) {
 	posted := newHookReceiver(t)
 	g := startGuarded(t, "--admin.token="+plantedAdmin, "--auth.key="+plantedKey+"-2",
 		"--hooks.urls="+posted.URL+"/?key=PLANTED-hook-key", "--hooks.secret=PLANTED-secret-of-webhooks", "--hooks.dir="+t.TempDir(),
-		"--hooks.events=server.started,publish.started,publish.ended,stream.live,stream.idle,stream.ended,segment.published,viewers.changed,finding.raised,finding.cleared")
+		"--flv.wait=1m", "--hooks.events=server.started,publish.started,publish.ended,stream.live,stream.idle,stream.ended,segment.published,viewers.changed,finding.raised,finding.cleared")
 	src := browserFixture.make(t).path
 	playToken := signedToken(ctx, t, "play", "signed/show", time.Hour)
 	publishToken := signedToken(ctx, t, "publish", "signed/show", time.Hour)
@@ -44,10 +44,6 @@ func TestSecretsAppearNowhere(t *testing.T) {
 	if o := run(command(ctx, t, "ffprobe", "-v", "error", g.rtmp+"/signed/show?token="+playToken)); o.err != nil {
 		t.Errorf("play: %v", o.clean())
 	}
-	// Somebody has pasted a stream key into a player. Nobody publishes under it, so the player waits.
-	for _, address := range []string{g.http + "/keys/PLANTED-pasted.flv", g.http + "/keys/PLANTED-pasted.ts", "ws" + strings.TrimPrefix(g.http, "http") + "/keys/" + plantedName + ".flv"} {
-		go func() { _ = status(context.WithoutCancel(ctx), t, "GET", address) }()
-	}
 	said := map[string]string{}
 	say := func(what, address string, headers ...string) {
 		said[what+" "+address] = request(ctx, t, "GET", address, headers...)
@@ -66,7 +62,12 @@ func TestSecretsAppearNowhere(t *testing.T) {
 	say("watch page", g.http+"/signed/show?token="+playToken)
 	say("watch page of a stream that nobody publishes", g.http+"/keys/"+plantedName)
 	say("console", g.admin+"/?token=PLANTED")
-	for !strings.Contains(request(ctx, t, "GET", g.admin+"/api/v1/streams", "Authorization", "Bearer "+plantedAdmin), "keys/PL…") {
+	// Somebody has pasted a stream key into a player. Nobody publishes under it, so the player waits.
+	var waiting sync.WaitGroup
+	for _, address := range []string{g.http + "/keys/PLANTED-pasted.flv", g.http + "/keys/PLANTED-pasted.ts", g.rtmp + "/keys/PLANTED-pasted"} {
+		waiting.Go(func() { run(command(ctx, t, "ffprobe", "-v", "error", address)) })
+	}
+	for !strings.Contains(request(ctx, t, "GET", g.admin+"/api/v1/streams", "Authorization", "Bearer "+plantedAdmin), `"keys/PL…":3`) {
 		time.Sleep(pollInterval) // until the players wait
 	}
 	said["events as they come"] = g.eventsFor(ctx, t, 2*time.Second)
@@ -89,6 +90,7 @@ func TestSecretsAppearNowhere(t *testing.T) {
 	if err := g.stop(); err != nil {
 		t.Error(err)
 	}
+	waiting.Wait()
 	said["log"] = g.output()
 	said["webhooks"] = posted.text()
 	for what, sign := range map[string]string{"events as they come": "event: publish.started", "webhooks": "segment.published"} {

@@ -147,14 +147,19 @@ func (a *access) MayWatch(hr *http.Request, ask edge.Ask) edge.Verdict {
 		return a.refused(d)
 	case !d.Allowed:
 		return a.refused(d)
-	case isHLS && a.exists(ask.Name):
+	case isHLS && a.Visits(&d) && a.exists(ask.Name):
 		if refusal := a.Visit(r, d, auth.Visitor{Client: hr.UserAgent(), Begins: ask.Index}); refusal != nil {
 			return a.refused(*refusal)
 		}
 		return edge.Verdict{Local: d.Local}
-	case isHLS: // nobody watches what is not there
+	case isHLS: // nothing depends on it, or nobody can watch what is not there
 		return edge.Verdict{Local: d.Local}
 	}
+	return a.lasting(r, d)
+}
+
+// lasting is the verdict on a viewer that stays.
+func (a *access) lasting(r auth.Request, d auth.Decision) edge.Verdict {
 	return edge.Verdict{Local: d.Local, Enter: func(end func()) (func(), *edge.Verdict) {
 		leave, refusal := a.Enter(r, d, func(cause auth.EndCause) {
 			a.Count(auth.Code("permission-" + string(cause)))

@@ -37,7 +37,7 @@ func TestAStreamWithASecretNameNeedsARuleWithKeys(t *testing.T) {
 func TestWhatIsUnwiseIsSaid(t *testing.T) {
 	folder := t.TempDir()
 	cert, key := writePair(t, folder, "pair")
-	file := write(t, "headwater.yaml", "auth: {key: a-secret-key, secret: another-secret-of-some-length}\nlog: {level: debug}\nhttps: {addr: \"127.0.0.1:0\", cert: "+
+	file := write(t, "headwater.yaml", "auth: {jwt_issuer: x, key: a-secret-key, secret: another-secret-of-some-length}\nlog: {level: debug}\nhttps: {addr: \"127.0.0.1:0\", cert: "+
 		cert+", key: "+key+"}\n")
 	warnings := func(url string) string {
 		t.Helper()
@@ -78,5 +78,23 @@ func TestWhatIsUnwiseIsSaid(t *testing.T) {
 	}
 	if got := warnings(""); strings.Contains(got, file) {
 		t.Errorf("it is said of a file that nobody else can read: %s", got)
+	}
+}
+
+func TestAURLIsASecretIfSomethingIsInIt(t *testing.T) {
+	for url, want := range map[string]bool{
+		"https://example.com/keys.json": false, "https://example.com/keys.json?key=x": true, "https://user:password@example.com/": true,
+	} {
+		file := write(t, "headwater.yaml", "auth.jwks_url: "+url+"\n")
+		if err := os.Chmod(file, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		c, err := Load(Sources{File: file})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Warnings(); want != (len(got) == 1) {
+			t.Errorf("%s: %q", url, got)
+		}
 	}
 }

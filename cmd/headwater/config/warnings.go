@@ -52,7 +52,11 @@ func (c Config) secretsInFiles() map[string][]string {
 	for _, s := range table {
 		origin := c.origins[s.key]
 		colon := strings.LastIndexByte(origin, ':') // FILE:LINE, unlike those of flags and of the environment
-		if s.secret && colon > 0 && s.bind(&c).get() != "" {
+		value := s.bind(&c).get()
+		if strings.HasSuffix(s.key, "_url") && !strings.ContainsAny(value, "@?") {
+			continue // it may have a password or a key in it, and does not
+		}
+		if s.secret && colon > 0 && value != "" {
 			files[origin[:colon]] = append(files[origin[:colon]], s.key)
 		}
 	}
