@@ -296,15 +296,18 @@ func TestAnHTTP2ConnectionIsNotLate(t *testing.T) {
 	t.Parallel()
 	limits := Limits{HeaderTimeout: 3 * time.Second} // what is in order must get through on a busy machine, too
 	l, _ := startLimited(t, limits, ok)
-	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true} //nolint:gosec // a test's certificate
+	transport := &http.Transport{
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true, //nolint:gosec // a test's certificate
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 100 * time.Millisecond},
+	}
 	resp, err := (&http.Client{Transport: transport}).Get("https://" + startLimitedTLS(t, l, limits, ok))
 	if err != nil || resp.ProtoMajor != 2 {
 		t.Fatalf("HTTP/2: %v, %v", resp, err)
 	}
 	_ = resp.Body.Close()
-	<-time.After(limits.HeaderTimeout + 100*time.Millisecond) // longer than a header may take
+	<-time.After(limits.HeaderTimeout + time.Second) // longer than a header may take
 	transport.CloseIdleConnections()
-	until(t, "nobody is left", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.all == 0 })
+	until(t, "nobody is left", func() bool { all, _, _ := l.crowd.Counts(); return all == 0 })
 	if n := l.Refusals()["http-header-timeout"]; n != 0 {
 		t.Errorf("%d counted", n)
 	}
