@@ -22,6 +22,7 @@ import (
 	"github.com/headwater-live/headwater/ingest/rtmp"
 	"github.com/headwater-live/headwater/remux"
 	"github.com/headwater-live/headwater/remux/bytelog"
+	"github.com/headwater-live/headwater/remux/flvtag"
 )
 
 // Hub is where streams are published and found.
@@ -106,7 +107,7 @@ func NewServer(config Config) *Server {
 	s.Change(config)
 	s.metrics.Delay = bytelog.NewDelay()
 	s.logs.Make = func(f playFormat) *bytelog.Log {
-		return bytelog.New(f, bytelog.Options{Latency: s.limits.Load().Latency, Delay: s.metrics.Delay})
+		return bytelog.New(f, bytelog.Options{Latency: s.limits.Load().Latency, MaxTime: flvtag.MaxTimestamp, Delay: s.metrics.Delay})
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s

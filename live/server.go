@@ -17,12 +17,6 @@ import (
 // Config configures a Server.
 type Config struct {
 	Hub bytelog.Hub
-	// Format makes the format of a log with those tracks that viewers want.
-	Format func(wanted remux.Tracks) bytelog.Format
-	// Protocol is what viewers are counted as, ContentType the container's.
-	Protocol, ContentType string
-	// WebSocket says that viewers may ask for one.
-	WebSocket bool
 	// Latency is the longest time a packet waits for others before viewers are written to; 0
 	// is at once.
 	Latency time.Duration
@@ -34,15 +28,26 @@ type Config struct {
 	Logger     *slog.Logger
 }
 
+// Container is what a stream is served in.
+type Container struct {
+	// Format makes the format of a log with those tracks that viewers want.
+	Format func(wanted remux.Tracks) bytelog.Format
+	// Protocol is what viewers are counted as, ContentType the container's.
+	Protocol, ContentType string
+	// MaxTime is the largest time, in ms, that the container can say; 0 is no bound.
+	MaxTime int64
+}
+
 // Server serves streams in one container.
 type Server struct {
-	config  Config // but for what is in limits
-	limits  atomic.Pointer[limits]
-	metrics bytelog.Metrics
-	logs    bytelog.Logs[key]
-	ctx     context.Context // ends waiting and writing when the server must stop now
-	cancel  context.CancelFunc
-	viewers sync.WaitGroup
+	config    Config // but for what is in limits
+	container Container
+	limits    atomic.Pointer[limits]
+	metrics   bytelog.Metrics
+	logs      bytelog.Logs[key]
+	ctx       context.Context // ends waiting and writing when the server must stop now
+	cancel    context.CancelFunc
+	viewers   sync.WaitGroup
 
 	mu     sync.Mutex
 	closed bool
@@ -58,19 +63,21 @@ type limits struct {
 type key struct{ noAudio, noVideo, chunked bool }
 
 // NewServer returns a server without viewers.
-func NewServer(config Config) *Server {
+func NewServer(config Config, container Container) *Server {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{config: config}
+	s := &Server{config: config, container: container}
 	s.Change(config)
 	s.metrics.Delay = bytelog.NewDelay()
 	s.logs.Make = func(k key) *bytelog.Log {
-		format := config.Format(remux.Tracks{Audio: !k.noAudio, Video: !k.noVideo})
+		format := container.Format(remux.Tracks{Audio: !k.noAudio, Video: !k.noVideo})
 		if k.chunked {
 			format = chunked{format}
 		}
-		return bytelog.New(format, bytelog.Options{Latency: s.limits.Load().latency, NoAudio: k.noAudio, NoVideo: k.noVideo, Delay: s.metrics.Delay})
+		return bytelog.New(format, bytelog.Options{
+			Latency: s.limits.Load().latency, NoAudio: k.noAudio, NoVideo: k.noVideo, MaxTime: container.MaxTime, Delay: s.metrics.Delay,
+		})
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
@@ -116,13 +123,13 @@ func (s *Server) enter() bool {
 // before the publisher waits. It may return while the viewer stays, whose end is when leave is
 // called, once, with how many bytes were sent; the viewer ends when permit does. CORS headers are the caller's.
 func (s *Server) Serve(w http.ResponseWriter, r *http.Request, name remux.StreamName, permit context.Context, leave func(sent uint64)) {
-	setHeaders(w.Header(), s.config.ContentType)
+	setHeaders(w.Header(), s.container.ContentType)
 	if r.Method == http.MethodHead {
 		s.serveHead(w, name)
 		leave(0)
 		return
 	}
-	upgrade := s.config.WebSocket && websocket.Requested(r)
+	upgrade := websocket.Requested(r)
 	if upgrade {
 		if status, err := websocket.Accept(w.Header(), r); err != nil {
 			unavailable(w, status, err.Error())
@@ -150,7 +157,7 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, name remux.Stream
 	}
 	remote, _ := netip.ParseAddrPort(r.RemoteAddr)
 	v.remove = v.found.Stream.AddViewer(remux.Viewer{
-		Protocol: s.config.Protocol, Remote: remote, Agent: r.UserAgent(), Sent: v.viewer.Sent, End: end,
+		Protocol: s.container.Protocol, Remote: remote, Agent: r.UserAgent(), Sent: v.viewer.Sent, End: end,
 	})
 	if r.ProtoMajor == 1 {
 		v.takeOver(w, r, upgrade)

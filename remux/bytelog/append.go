@@ -4,6 +4,7 @@ import "github.com/headwater-live/headwater/remux"
 
 // append renders a packet at the end of the log.
 func (l *Log) append(pkt *remux.Packet) {
+	pkt = l.clock.shift(pkt)
 	need := l.format.Size(pkt)
 	if need == 0 {
 		return

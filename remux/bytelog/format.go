@@ -2,7 +2,8 @@ package bytelog
 
 import "github.com/headwater-live/headwater/remux"
 
-// Format renders packets for one log, which calls its methods one at a time.
+// Format renders packets for one log, which calls its methods one at a time. The times of the packets
+// are those of the log's clock; a packet is the format's until the method returns.
 type Format interface {
 	// Size is the most bytes that Append adds for a packet, and must not be less than it
 	// does; 0 leaves the packet out.
@@ -34,7 +35,7 @@ type Join struct {
 	// Configs are the metadata, configurations and states in force, in that order; empty
 	// where the viewer has them already.
 	Configs []*remux.Packet
-	// DTS is that of the keyframe, in ms.
+	// DTS is that of the keyframe, in ms by the log's clock.
 	DTS int64
 	// AtEnd: nothing has been appended after the place where the viewer begins or continues,
 	// which is where the newest start was otherwise.

@@ -49,7 +49,7 @@ func (l *Log) start(dst []byte) []byte {
 func (l *Log) Join(dst []byte, known uint64) (prologue []byte, at Position, configs uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	j := Join{First: known == 0, Tracks: l.tracks, DTS: l.joinDTS}
+	j := Join{First: known == 0, Tracks: l.tracks, DTS: l.clock.at(l.joinDTS)}
 	// An offset of one keeps 0 for viewers that have been sent nothing.
 	configs = l.configs + 1
 	if known != configs {

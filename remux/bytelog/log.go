@@ -16,6 +16,8 @@ type Options struct {
 	Latency time.Duration
 	// NoAudio and NoVideo leave a track out.
 	NoAudio, NoVideo bool
+	// MaxTime is the largest time, in ms, that the format can say; 0 is no bound. See clock.
+	MaxTime int64
 	// Delay observes how long it takes from a packet's arrival until it has been written to those
 	// viewers who had caught up; nil is not at all.
 	Delay *histogram.Histogram
@@ -28,6 +30,7 @@ type Log struct {
 
 	mu      sync.Mutex
 	latency time.Duration
+	clock   clock
 	tail    *slab
 	// slabSize is that of the next slab, by the wakes since the tail began.
 	slabSize, wakes int
@@ -43,7 +46,9 @@ type Log struct {
 	keyed  bool
 	begun  bool
 	closed bool
-	tracks remux.Tracks
+	// retired: closed because its clock has come to its end, while the stream goes on.
+	retired bool
+	tracks  remux.Tracks
 	// The newest of each, which who joins is sent first.
 	metadata, video, audio *remux.Packet
 	states                 remux.States
@@ -80,6 +85,7 @@ func New(format Format, options Options) *Log {
 		tail:     first,
 		slabSize: minSlab,
 		joinAt:   Position{slab: first},
+		clock:    clock{max: options.MaxTime},
 		wake:     make(chan struct{}),
 		running:  new(sync.WaitGroup),
 	}
@@ -89,6 +95,9 @@ func New(format Format, options Options) *Log {
 func (l *Log) Begin(tracks remux.Tracks) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
 	l.tracks = remux.Tracks{
 		Audio: tracks.Audio && !l.options.NoAudio,
 		Video: tracks.Video && !l.options.NoVideo,
@@ -109,7 +118,7 @@ func (l *Log) Write(pkt *remux.Packet) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.note(pkt) {
+	if l.closed || l.retire(pkt) || !l.note(pkt) {
 		return
 	}
 	l.append(pkt)
@@ -133,6 +142,7 @@ func (l *Log) note(pkt *remux.Packet) bool {
 		}
 		return true
 	default:
+		l.clock.start(pkt.DTS)
 		if l.joins(pkt) {
 			l.release() // who joins begins after it
 			l.joinAt, l.joinDTS, l.joinable, l.starting = l.endLocked(), pkt.DTS, true, true
@@ -165,6 +175,9 @@ func (l *Log) joins(pkt *remux.Packet) bool {
 func (l *Log) End() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
 	l.release()
 	l.between = true
 	l.wakeLocked()
@@ -174,6 +187,10 @@ func (l *Log) End() {
 func (l *Log) Close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.closeLocked()
+}
+
+func (l *Log) closeLocked() {
 	l.closed = true
 	l.wakeLocked()
 	if l.pending != nil {

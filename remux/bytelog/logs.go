@@ -25,7 +25,7 @@ func (s *Logs[K]) Watch(stream *remux.Stream, key K) (l *Log, leave func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l = s.logs[stream][key]
-	if l == nil {
+	if l == nil || l.isRetired() {
 		l = s.Make(key)
 		l.running = &s.running
 		if !stream.Attach(l) {
@@ -51,7 +51,9 @@ func (s *Logs[K]) leave(stream *remux.Stream, key K, l *Log) {
 		return
 	}
 	stream.Detach(l)
-	delete(s.logs[stream], key)
+	if s.logs[stream][key] == l { // else another has taken its place
+		delete(s.logs[stream], key)
+	}
 	if len(s.logs[stream]) == 0 {
 		delete(s.logs, stream)
 	}

@@ -26,6 +26,8 @@ const (
 const (
 	// FileHeaderSize is the FLV header and PreviousTagSize0 together.
 	FileHeaderSize = 13
+	// MaxTimestamp is the latest time that a tag can say, in ms: 24 bits and an extension, together SI32.
+	MaxTimestamp = 1<<31 - 1
 	// HeaderSize is the header in front of a tag's body.
 	HeaderSize = 11
 	// TrailerSize is PreviousTagSize, which follows each tag.
