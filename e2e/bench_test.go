@@ -54,7 +54,7 @@ func TestBenchAgreesWithTheServer(t *testing.T) {
 	defer cancel()
 	// As little as shows everything: the server has the race detector in it, and company.
 	cmd := command(ctx, t, path, "bench", "--json", "--publish", s.rtmp+"/live/bench%d", "--http", s.http,
-		"--pid", strconv.Itoa(s.cmd.Process.Pid), "--publishers", "2", "--flv", "6", "--ws", "2", "--rtmp", "4", "--hls", "2",
+		"--pid", strconv.Itoa(s.cmd.Process.Pid), "--publishers", "2", "--flv", "6", "--ws", "2", "--rtmp", "4", "--ts", "3", "--hls", "2",
 		"--sample", "2", "--bitrate", "500k", "--audio", "32k", "--size", "320x240", "--fps", "20", "--gop", "1s",
 		"--warmup", "1s", "--duration", "5s")
 	var stdout, stderr bytes.Buffer
@@ -68,6 +68,9 @@ func TestBenchAgreesWithTheServer(t *testing.T) {
 	}
 	if r.Seconds < 5 || r.Server.CPU <= 0 || r.Server.RSS < 1<<20 || r.Publishers.Accepted != 2 || r.Publishers.Frames < 50 {
 		t.Errorf("%+v", r)
+	}
+	if len(r.Viewers) != 5 {
+		t.Errorf("%d kinds of viewers, want 5: %+v", len(r.Viewers), r.Viewers)
 	}
 	metrics := scrape(ctx, t, s.admin+"/metrics")
 	received, sent := 0.0, 0.0

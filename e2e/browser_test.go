@@ -109,7 +109,7 @@ type playback struct {
 }
 
 // playInBrowser starts Chromium on a page of another origin than the media's,
-// which plays url with hls.js (kind "hls") or mpegts.js ("flv", "ws").
+// which plays url with hls.js (kind "hls") or mpegts.js ("flv", "ws", "ts").
 func playInBrowser(ctx context.Context, t *testing.T, kind, url string, limit time.Duration) *playback {
 	t.Helper()
 	site := httptest.NewServer(playerSite())

@@ -74,8 +74,12 @@ func ffprobeLive(ctx context.Context, t *testing.T, url string) {
 const playSeconds = 8
 
 // ffmpegLive decodes some seconds and tolerates no complaint.
-func ffmpegLive(ctx context.Context, t *testing.T, url string) {
-	o := run(command(ctx, t, "ffmpeg", "-v", "error", "-nostdin", "-xerror", "-i", url, "-t", strconv.Itoa(playSeconds),
+func ffmpegLive(ctx context.Context, t *testing.T, url string) { ffmpegPlays(ctx, t, url, playSeconds) }
+
+// ffmpegPlays decodes so many seconds of browserFixture and tolerates no complaint.
+func ffmpegPlays(ctx context.Context, t *testing.T, url string, seconds int) {
+	t.Helper()
+	o := run(command(ctx, t, "ffmpeg", "-v", "error", "-nostdin", "-xerror", "-i", url, "-t", strconv.Itoa(seconds),
 		"-progress", "-", "-f", "null", "-"))
 	if err := o.clean(); err != nil {
 		t.Fatal(err)
@@ -86,8 +90,8 @@ func ffmpegLive(ctx context.Context, t *testing.T, url string) {
 			frames, _ = strconv.Atoi(v)
 		}
 	}
-	if want := playSeconds * 25; math.Abs(float64(frames-want)) > 3 {
-		t.Errorf("ffmpeg decoded %d frames in %d s, want about %d", frames, playSeconds, want)
+	if want := seconds * 25; math.Abs(float64(frames-want)) > 3 {
+		t.Errorf("ffmpeg decoded %d frames in %d s, want about %d", frames, seconds, want)
 	}
 }
 

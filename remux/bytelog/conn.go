@@ -43,7 +43,15 @@ func NewConn(nc net.Conn) *Conn {
 
 // Tune prepares a TCP connection for a viewer: the kernel keeps little that is not on its way, and
 // ends the connection when the peer has acknowledged nothing for StallTimeout.
-func (c *Conn) Tune() { c.direct.tune() }
+func (c *Conn) Tune() {
+	if secure, ok := c.Conn.(interface{ NetConn() net.Conn }); ok { // TLS
+		var socket direct
+		socket.open(secure.NetConn())
+		socket.tune()
+		return
+	}
+	c.direct.tune()
+}
 
 // Put adds bytes to what is to be written. They must stay as they are until they have been.
 func (c *Conn) Put(b ...[]byte) {

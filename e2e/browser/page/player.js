@@ -1,5 +1,5 @@
 // A player as a web site would build it, with the libraries' default settings.
-// It plays what its query names, ?kind=hls|flv|ws&url=..., and keeps count of what
+// It plays what its query names, ?kind=hls|flv|ws|ts&url=..., and keeps count of what
 // a viewer would notice. The driver reads window.sample().
 'use strict';
 
@@ -27,7 +27,13 @@ const players = {
     players.flv(url);
   },
   flv(url) {
-    const player = mpegts.createPlayer({type: 'flv', isLive: true, url});
+    players.mpegts('flv', url);
+  },
+  ts(url) {
+    players.mpegts('mpegts', url);
+  },
+  mpegts(type, url) {
+    const player = mpegts.createPlayer({type, isLive: true, url});
     player.on(mpegts.Events.ERROR, (type, details, info) => seen.fatal.push(describe(type, details, info && info.msg)));
     player.on(mpegts.Events.LOADING_COMPLETE, () => { seen.ended = true; });
     player.attachMediaElement(video);
