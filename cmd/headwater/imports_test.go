@@ -49,6 +49,7 @@ var rooms = map[string][]string{
 
 	"load": {"ingest/rtmp", "remux/flvtag", "remux/h264", "golang.org/x/sys/unix"},
 
+	"scripts/measure":     {"load"},
 	"scripts/plot-growth": {"load"},
 
 	"auth":    {"github.com/golang-jwt/jwt/v5"},

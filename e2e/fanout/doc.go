@@ -8,5 +8,6 @@
 // other with the bytes that the interval brought. Both run as processes of their own, and what
 // counts is their processor time for each gigabyte delivered.
 //
-// The package holds nothing but benchmarks: go test -run '^$' -bench . ./e2e/fanout
+// go test -run '^$' -bench . ./e2e/fanout measures. A test shows what happens when there is too little
+// processor: each write carries more.
 package fanout

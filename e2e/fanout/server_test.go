@@ -22,7 +22,7 @@ type server struct {
 }
 
 // start builds headwater, without the race detector, and starts it.
-func start(b *testing.B, flags ...string) server {
+func start(b testing.TB, flags ...string) server {
 	b.Helper()
 	dir := b.TempDir()
 	path := os.Getenv("E2E_BINARY")
@@ -129,7 +129,7 @@ func measureAll(b *testing.B, pids []int, crowds []*crowd, length time.Duration)
 }
 
 // metric returns a sample of the server's metrics.
-func (s server) metric(b *testing.B, name string) float64 {
+func (s server) metric(b testing.TB, name string) float64 {
 	b.Helper()
 	res, err := http.Get("http://" + s.admin + "/metrics")
 	if err != nil {

@@ -81,7 +81,7 @@ var avcConfig = []byte{
 }
 
 // publish sends the stream in real time until the context ends.
-func (s stream) publish(ctx context.Context, b *testing.B, url string) {
+func (s stream) publish(ctx context.Context, b testing.TB, url string) {
 	b.Helper()
 	c, err := rtmp.Dial(ctx, url, rtmp.ClientConfig{})
 	if err != nil {
