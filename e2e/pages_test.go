@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/headwater-live/headwater/auth"
 )
 
 // pageDriver is a Chromium that does steps one after the other; see browser/pages.mjs.
@@ -237,6 +239,24 @@ func TestWatchPagePlaysAndRecovers(t *testing.T) {
 	d.open(page + "?protocol=hls")
 	d.until(playing + " && document.body.dataset.protocol === 'hls'")
 	d.noComplaints()
+}
+
+// TestTheWatchPageSaysWhatIsMissing opens it without the token that a stream needs, and then with one.
+func TestTheWatchPageSaysWhatIsMissing(t *testing.T) {
+	src := browserFixture.make(t)
+	secret := "a secret of some length"
+	s := startServer(t, "--auth.watch", "signed", "--auth.secret", secret)
+	ctx := limit(t, 3*time.Minute)
+	pushUntilEnded(ctx, t, src.path, s.publishURL("members"))
+	d := drivePages(ctx, t)
+	page := s.http + "/" + app + "/members"
+	d.open(page)
+	d.until("document.getElementById('note-text').textContent.includes('needs a link with a token')")
+	d.shot("refused")
+	expires := time.Now().Add(time.Hour).Truncate(time.Second)
+	token := auth.Sign([]byte(secret), auth.Grant{Action: auth.Play, Stream: app + "/members", Expires: expires})
+	d.open(page + "?token=" + token)
+	d.until("document.body.dataset.state === 'playing' && document.getElementById('video').videoWidth > 0")
 }
 
 func TestTheWatchPageCanBeSwitchedOff(t *testing.T) {

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/coder/websocket"
+
 	"github.com/headwater-live/headwater/cmd/headwater/config"
 )
 
@@ -92,6 +94,26 @@ func TestTheAccessLogHasEveryViewerAndIsRotated(t *testing.T) {
 	}
 	if counts := s.accessLogStatus(); counts.Lines < 2 || counts.Dropped != 0 {
 		t.Errorf("%+v", counts)
+	}
+}
+
+func TestAViewerOverAWebSocketIsLogged(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "access.log")
+	s := runServer(t, func(c *config.Config) { c.HTTP.AccessLog = file })
+	publishSample(t, s, "live/test", 1)
+	conn, resp, err := websocket.Dial(t.Context(), s.edgeURL("/live/test.flv"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, first, err := conn.Read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close(websocket.StatusNormalClosure, "")
+	eventually(t, "the viewer's line", func() bool { return accessLines(t, file)["/live/test.flv"] != nil })
+	line := accessLines(t, file)["/live/test.flv"]
+	if line["status"] != 101.0 || line["bytes"].(float64) < float64(len(first)) || line["request_id"] != resp.Header.Get("X-Request-Id") {
+		t.Errorf("%v", line)
 	}
 }
 

@@ -14,15 +14,32 @@ const sources = {
   hls: only !== 'flv' && `${base}/index.m3u8${location.search}`,
 };
 
+// WAITING says why there is nothing to see, by the status of what was asked for.
+const WAITING = {
+  403: 'This stream needs a link with a token that is good for it, and still is.',
+  503: 'There is no room for another viewer now. This page tries again.',
+};
+const NOT_LIVE = 'The stream is not live. This page waits for it.';
+
+// explain finds out why nothing plays: players do not tell.
+async function explain() {
+  const url = sources.hls || sources.flv;
+  const {status} = await fetch(url, {method: 'HEAD', cache: 'no-store'}).catch(() => ({}));
+  if (document.body.dataset.state === 'waiting') $('note-text').textContent = WAITING[status] ?? NOT_LIVE;
+}
+
 new LivePlayer(video, sources, (state, protocol) => {
   const playing = state === 'playing';
   $('note').hidden = playing;
   $('badge').hidden = !playing;
   video.controls = playing;
   $('sound').hidden = !playing || !video.muted;
-  $('note-text').textContent = state === 'loading' ? 'Opening the stream…' : 'The stream is not live. This page waits for it.';
+  // A page that waits opens the stream again and again, and says the same all the while.
+  if (state === 'loading' && !document.body.dataset.state) $('note-text').textContent = 'Opening the stream…';
+  if (state === 'playing') $('note-text').textContent = NOT_LIVE;
   document.body.dataset.state = state;
   document.body.dataset.protocol = protocol;
+  if (state === 'waiting') explain();
 });
 
 $('sound').addEventListener('click', () => {
