@@ -9,10 +9,10 @@ import (
 	"sync/atomic"
 )
 
-// inFile is a body that stands in a file, from an offset on, and that others may read at the same time. cold is a note
-// that belongs to the file: a part of it was not in memory once.
+// inFile is a body that stands in a file, from an offset on, and that others may read at the same time. note is for
+// what whoever sends it has found out about the file, 0 at first.
 type inFile interface {
-	InFile() (file *os.File, offset int64, cold *atomic.Bool)
+	InFile() (file *os.File, offset int64, note *atomic.Int32)
 }
 
 // bodyInFile returns where a body stands that is read from r, and how long it is; false if that is not in a file.

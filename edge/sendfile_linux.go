@@ -51,15 +51,16 @@ func (s *sender) sendBody(conn *net.TCPConn, _ io.Reader, body inFile, size int6
 	if err := s.open(conn); err != nil {
 		return 0, err
 	}
-	file, offset, cold := body.InFile()
+	file, offset, note := body.InFile()
 	source, err := descriptor(file)
 	if err != nil {
 		return 0, err
 	}
-	// What was not in memory may be on its way there, and whoever sends it waits for the disk.
-	s.quick = !cold.Load() && inMemory(source, offset, size)
+	known := (*fileNote)(note)
+	s.quick = known.isLocal(source) && inMemory(source, offset, size)
 	if !s.quick {
-		cold.Store(true)
+		known.beginSlow()
+		defer func() { known.endSlow(offset == 0 && s.left == 0 && s.atEnd(file, size)) }()
 	}
 	s.source, s.offset, s.left, s.errno = source, offset, size, 0
 	err = s.raw.Write(s.send)
@@ -73,6 +74,12 @@ func (s *sender) sendBody(conn *net.TCPConn, _ io.Reader, body inFile, size int6
 		err = fmt.Errorf("send a file: %w", err)
 	}
 	return size - s.left, err
+}
+
+// atEnd reports whether a file is no longer than what was sent.
+func (s *sender) atEnd(file *os.File, size int64) bool {
+	info, err := file.Stat()
+	return err == nil && info.Size() <= size
 }
 
 // descriptor returns the number of a file's descriptor, which is good for as long as the file is open.

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -22,7 +23,7 @@ import (
 type fileHLS struct {
 	HLS
 	file *os.File
-	cold atomic.Bool
+	note atomic.Int32
 	said atomic.Int64 // the size, 0 for the true one
 	read atomic.Int64
 }
@@ -36,7 +37,7 @@ type fileReader struct {
 	at  int64
 }
 
-func (r *fileReader) InFile() (*os.File, int64, *atomic.Bool) { return r.hls.file, r.at, &r.hls.cold }
+func (r *fileReader) InFile() (*os.File, int64, *atomic.Int32) { return r.hls.file, r.at, &r.hls.note }
 
 func (r *fileReader) Read(b []byte) (int, error) {
 	n, err := r.hls.file.ReadAt(b, r.at)
@@ -191,5 +192,37 @@ func TestAClientThatTakesNothingIsGivenUp(t *testing.T) {
 		}
 	case <-time.After(time.Minute):
 		t.Fatal("the server waits for a client that takes nothing")
+	}
+}
+
+func TestFilesGoOutOverTLSAsTheyAre(t *testing.T) {
+	h, _, content := startFile(t, 1<<20+5, noATime)
+	for _, http2 := range []bool{false, true} {
+		l := NewLimiter(Limits{})
+		srv := httptest.NewUnstartedServer(nil)
+		srv.Config = NewServer(&Handler{HLS: h}, ServerConfig{
+			HeaderTimeout: time.Minute, MaxHeader: 16 << 10, Limiter: l, Logger: slog.New(slog.DiscardHandler),
+		})
+		srv.Listener, srv.EnableHTTP2 = l.Listener(srv.Listener), http2
+		srv.StartTLS()
+		for header, want := range map[string][]byte{"": content, "bytes=1000-": content[1000:]} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL+filePath, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if header != "" {
+				req.Header.Set("Range", header)
+			}
+			resp, err := srv.Client().Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(resp.Body)
+			_ = resp.Body.Close()
+			if err != nil || (resp.ProtoMajor == 2) != http2 || !bytes.Equal(body, want) {
+				t.Errorf("%s, %q: %d, %d bytes of %d, %v", resp.Proto, header, resp.StatusCode, len(body), len(want), err)
+			}
+		}
+		srv.Close()
 	}
 }

@@ -160,9 +160,9 @@ type reading struct {
 }
 
 // InFile says where the rest of the bytes stand, for whoever can have the kernel send them. The file must not be used
-// when the request is over. cold is for the sender's notes, and of all requests for the segment.
-func (r *reading) InFile() (file *os.File, offset int64, cold *atomic.Bool) {
-	return r.file, r.at, &r.segment.cold
+// when the request is over. note is for whatever the sender finds out about the file, and the same for all requests.
+func (r *reading) InFile() (file *os.File, offset int64, note *atomic.Int32) {
+	return r.file, r.at, &r.segment.note
 }
 
 // Stat implements Blob.

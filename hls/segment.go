@@ -48,9 +48,9 @@ type segment struct {
 	// held: it is, or was, listed from memory.
 	held atomic.Bool
 
-	// open is the file while it stays open, guarded by openFiles.mu. cold is for whoever has the kernel send it.
+	// open is the file while it stays open, guarded by openFiles.mu. note is for whoever has the kernel send it.
 	open *openFile
-	cold atomic.Bool
+	note atomic.Int32
 
 	// Of the writer.
 

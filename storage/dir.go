@@ -82,21 +82,22 @@ func (d *Dir) Put(ctx context.Context, name string, parts [][]byte) error {
 	if err := checkName("put", name); err != nil {
 		return err
 	}
-	temp := path.Join(path.Dir(name), tempPrefix+rand.Text()+tempSuffix)
-	f, err := d.create(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
+	temp := tempPrefix + rand.Text() + tempSuffix
+	folder, f, err := d.createIn(path.Dir(name), temp)
 	if err != nil {
 		return fmt.Errorf("put %s: %w", name, err)
 	}
+	defer func() { _ = folder.Close() }() // it was only used to find files
 	err = writeParts(ctx, f, parts)
 	if err == nil && d.options.Sync {
 		err = f.Sync()
 	}
 	err = errors.Join(err, f.Close())
 	if err == nil {
-		err = d.root.Load().Rename(temp, name)
+		err = folder.Rename(temp, path.Base(name))
 	}
 	if err != nil {
-		return fmt.Errorf("put %s: %w", name, errors.Join(err, d.discard(temp)))
+		return fmt.Errorf("put %s: %w", name, errors.Join(err, discard(folder, temp)))
 	}
 	if d.options.Sync {
 		if err := d.syncFolder(path.Dir(name)); err != nil {
@@ -106,28 +107,52 @@ func (d *Dir) Put(ctx context.Context, name string, parts [][]byte) error {
 	return nil
 }
 
-// create opens a file for writing and makes its folder when that is missing, and the store's own when
-// somebody has removed it. Most folders exist, so it looks for them only after it failed.
-func (d *Dir) create(name string, flags int) (*os.File, error) {
+// createIn creates a file for writing in a folder, in which it can then be renamed without looking for the folder once
+// more: that takes two system calls for each folder above.
+func (d *Dir) createIn(name, file string) (folder *os.Root, f *os.File, err error) {
+	err = d.making(name, func(root *os.Root) error {
+		if folder, err = root.OpenRoot(name); err != nil {
+			return err
+		}
+		if f, err = folder.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode); err != nil {
+			_ = folder.Close() // it was only used to look for the file
+		}
+		return err
+	})
+	return folder, f, err
+}
+
+// create opens a file for writing.
+func (d *Dir) create(name string, flags int) (f *os.File, err error) {
+	err = d.making(path.Dir(name), func(root *os.Root) error {
+		f, err = root.OpenFile(name, flags, fileMode)
+		return err
+	})
+	return f, err
+}
+
+// making does something in a folder, and makes the folder when that is missing, and the store's own when somebody has
+// removed it. Most folders exist, so it looks for them only after it failed.
+func (d *Dir) making(folder string, do func(root *os.Root) error) error {
 	for try := 1; ; try++ {
-		f, err := d.root.Load().OpenFile(name, flags, fileMode)
+		err := do(d.root.Load())
 		if err == nil || !errors.Is(err, fs.ErrNotExist) || try == maxCreateTries {
-			return f, err
+			return err
 		}
 		// Another goroutine may remove the folder while it is being made, which is no reason to fail.
-		err = d.root.Load().MkdirAll(path.Dir(name), dirMode)
+		err = d.root.Load().MkdirAll(folder, dirMode)
 		if errors.Is(err, fs.ErrNotExist) {
 			err = d.revive()
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
 }
 
 // discard removes an unfinished file. It may be gone already, together with its folder.
-func (d *Dir) discard(temp string) error {
-	if err := d.root.Load().Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+func discard(folder *os.Root, temp string) error {
+	if err := folder.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
@@ -179,16 +204,30 @@ func (d *Dir) Remove(name string) error {
 	if err := checkName("remove", name); err != nil {
 		return err
 	}
-	info, err := d.root.Load().Lstat(name)
-	if err == nil && info.IsDir() {
-		err = &fs.PathError{Op: "remove", Path: name, Err: fs.ErrNotExist}
-	}
-	if err == nil {
-		err = d.root.Load().Remove(name)
-	}
+	err := d.removeBlob(name)
 	if err != nil {
 		return fmt.Errorf("remove blob: %w", absent(err))
 	}
 	d.prune(path.Dir(name))
 	return nil
+}
+
+func (d *Dir) removeBlob(name string) error {
+	root := d.root.Load()
+	folder, err := root.OpenRoot(path.Dir(name))
+	if err != nil {
+		if _, missing := root.Lstat(name); missing != nil {
+			return missing // which says more: what should be a folder may be a blob
+		}
+		return err
+	}
+	defer func() { _ = folder.Close() }() // it was only used to find the blob
+	info, err := folder.Lstat(path.Base(name))
+	if err == nil && info.IsDir() {
+		err = &fs.PathError{Op: "remove", Path: name, Err: fs.ErrNotExist}
+	}
+	if err != nil {
+		return err
+	}
+	return folder.Remove(path.Base(name))
 }

@@ -137,7 +137,7 @@ func (d *Dir) Sweep() (removed int, err error) {
 		if !strings.HasPrefix(e.Name(), tempPrefix) || !strings.HasSuffix(e.Name(), tempSuffix) {
 			return nil
 		}
-		if err := d.discard(name); err != nil {
+		if err := discard(d.root.Load(), name); err != nil {
 			return err
 		}
 		removed++
