@@ -24,12 +24,15 @@ func (d *Dir) Append(name string) (Appender, error) {
 	if err != nil {
 		return nil, fmt.Errorf("append: %w", errors.Join(err, f.Close()))
 	}
-	return &dirAppender{file: f, size: info.Size(), sync: d.options.Sync}, nil
+	return &dirAppender{dir: d, name: name, file: f, info: info, size: info.Size(), sync: d.options.Sync}, nil
 }
 
 // dirAppender knows how long the file is, so that half a record can be taken back.
 type dirAppender struct {
+	dir  *Dir
+	name string
 	file *os.File
+	info fs.FileInfo // as it was opened
 	size int64
 	sync bool // each record
 }
@@ -53,11 +56,14 @@ func (a *dirAppender) Write(record []byte) (int, error) {
 	return n, nil
 }
 
-// named reports whether the file still has a name. Whoever removed it with others' tools took the records
-// with it, and the next ones would go nowhere.
+// named reports whether the file still has its name. Whoever removed it with others' tools, or gave it or a
+// folder above it another name, took the records with it, and nobody would find the next ones.
 func (a *dirAppender) named() bool {
-	info, err := a.file.Stat()
-	return err != nil || !isUnlinked(info)
+	info, err := a.dir.root.Load().Lstat(a.name)
+	if err != nil {
+		return !errors.Is(absent(err), fs.ErrNotExist)
+	}
+	return os.SameFile(info, a.info)
 }
 
 func (a *dirAppender) Truncate(size int64) error {

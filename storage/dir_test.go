@@ -207,3 +207,55 @@ func BenchmarkDirPut(b *testing.B) {
 		}
 	})
 }
+
+// Somebody gives a folder in use another name: what comes goes to one place, the old name, journal and segments
+// alike. So it does where the store's own folder is renamed: there to the new one.
+func TestDirKeepsTogetherWhatIsWrittenWhenAFolderIsRenamed(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "data")
+	d, err := storage.OpenDir(folder, storage.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close() //nolint:errcheck // of a test
+	add := func() error {
+		t.Helper()
+		a, err := d.Append("live/test/journal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close() //nolint:errcheck // of a test
+		if _, err := a.Write([]byte("one")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(folder, "live", "test"), filepath.Join(folder, "live", "other")); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Put(t.Context(), "live/test/segment", [][]byte{[]byte("two")}); err != nil {
+			t.Fatal(err)
+		}
+		_, err = a.Write([]byte("three"))
+		return err
+	}
+	if err := add(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a record went to the folder that was renamed, the segment did not: %v", err)
+	}
+	a, err := d.Append("live/test/journal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close() //nolint:errcheck // of a test
+	if err := os.Rename(folder, folder+".old"); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Put(t.Context(), "live/test/segment", [][]byte{[]byte("four")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Write([]byte("five")); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"segment": "four", "journal": "five"} {
+		if got, err := os.ReadFile(filepath.Join(folder+".old", "live", "test", name)); err != nil || string(got) != want {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}

@@ -5,7 +5,6 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"syscall"
 )
@@ -26,9 +25,4 @@ func lockFile(f *os.File) error {
 		}
 		return err
 	}
-}
-
-func isUnlinked(info fs.FileInfo) bool {
-	st, ok := info.Sys().(*syscall.Stat_t)
-	return ok && st.Nlink == 0
 }
