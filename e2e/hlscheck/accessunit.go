@@ -9,7 +9,7 @@ import (
 type Kind int
 
 const (
-	// Video is H.264.
+	// Video is H.264 or H.265.
 	Video Kind = iota
 	// Audio is AAC in ADTS.
 	Audio

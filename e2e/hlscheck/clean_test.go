@@ -96,7 +96,7 @@ func TestAccountingListsEveryFrameOnceAndInOrder(t *testing.T) {
 	for i, s := range w.segments {
 		for _, p := range s.pes {
 			if p.pid == testVideo {
-				nalus, _ := splitAnnexB(p.payload)
+				nalus, _ := splitAnnexB(p.payload, func([]byte) bool { return false })
 				sum, size := VideoSum(nalus)
 				want = append(want, AccessUnit{Video, p.pts, p.dts, size, sum, p.random, worldSegmentURL(w.entries[i].uri), int64(i)})
 			}

@@ -25,9 +25,9 @@ type videoUnit struct {
 	hasPPS bool
 }
 
-// splitAnnexB returns the NALUs of a byte stream, ITU-T H.264 annex B, and what is
-// wrong with the stream itself.
-func splitAnnexB(b []byte) (nalus [][]byte, problems []string) {
+// splitAnnexB returns the NALUs of a byte stream, ITU-T H.264 and H.265 annex B, and
+// what is wrong with the stream itself. isSet tells parameter sets.
+func splitAnnexB(b []byte, isSet func(nalu []byte) bool) (nalus [][]byte, problems []string) {
 	start := nextStartCode(b, 0)
 	if start > 1 || start == 1 && b[0] != 0 {
 		problems = append(problems, "the payload does not begin with a start code")
@@ -43,16 +43,15 @@ func splitAnnexB(b []byte) (nalus [][]byte, problems []string) {
 		case len(nalu) == 0:
 			problems = append(problems, "an empty NALU")
 		default:
-			t := nalu[0] & 0x1f
 			long := start > 0 && b[start-1] == 0
-			if !long && (len(nalus) == 0 || t == naluSPS || t == naluPPS) {
-				problems = append(problems, fmt.Sprintf("NALU %d of type %d needs a start code of four bytes (B.1.2)", len(nalus), t))
+			if !long && (len(nalus) == 0 || isSet(nalu)) {
+				problems = append(problems, fmt.Sprintf("NALU %d (%02x) needs a start code of four bytes (B.1.2)", len(nalus), nalu[0]))
 			}
 			if nalu[0]&0x80 != 0 {
 				problems = append(problems, fmt.Sprintf("NALU %d has forbidden_zero_bit set", len(nalus)))
 			}
 			if bytes.Contains(nalu, []byte{0, 0, 0}) {
-				problems = append(problems, fmt.Sprintf("NALU %d of type %d holds three zero bytes", len(nalus), t))
+				problems = append(problems, fmt.Sprintf("NALU %d (%02x) holds three zero bytes", len(nalus), nalu[0]))
 			}
 			nalus = append(nalus, nalu)
 		}
@@ -71,7 +70,7 @@ func nextStartCode(b []byte, from int) int {
 
 // video judges a video PES packet: it must be one access unit.
 func (x *examiner) video(p *pes) {
-	nalus, problems := splitAnnexB(p.payload)
+	nalus, problems := splitAnnexB(p.payload, func(n []byte) bool { return n[0]&0x1f == naluSPS || n[0]&0x1f == naluPPS })
 	for _, problem := range problems {
 		x.add("annexb-illegal", "packet %d: %s", p.first, problem)
 	}

@@ -28,6 +28,7 @@ type segmentFacts struct {
 // config is the decoder configuration in force at the end of a segment.
 type config struct {
 	sps  string // the bytes of the sequence parameter set
+	hevc bool   // which is that of H.265
 	adts adtsConfig
 }
 
@@ -60,6 +61,16 @@ type examiner struct {
 	clock   int64  // the last PCR
 	number  uint16 // of the program
 	started map[uint16]bool
+	// extraBits is num_extra_slice_header_bits of the newest PPS of H.265.
+	extraBits int
+}
+
+// format returns what the SPS says.
+func (c config) format() (videoFormat, error) {
+	if c.hevc {
+		return parseHEVCSPS([]byte(c.sps))
+	}
+	return parseSPS([]byte(c.sps))
 }
 
 // examine reads a segment. It never fails: what cannot be read is a finding.
@@ -174,7 +185,7 @@ func (x *examiner) close(pid uint16) {
 	}
 	delete(x.open, pid)
 	t, _ := x.s.program.track(pid)
-	video := t.streamType == streamTypeH264
+	video := t.streamType == streamTypeH264 || t.streamType == streamTypeHEVC
 	problems, ok := p.parse(video)
 	for _, problem := range problems {
 		x.add("pes-illegal", "packet %d, PID %d: %s", p.first, pid, problem)
@@ -193,6 +204,8 @@ func (x *examiner) close(pid uint16) {
 	switch t.streamType {
 	case streamTypeH264:
 		x.video(p)
+	case streamTypeHEVC:
+		x.hevc(p)
 	case streamTypeADTS:
 		x.audio(p)
 	}

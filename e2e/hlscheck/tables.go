@@ -29,7 +29,7 @@ func (x *examiner) pmt(p packet) {
 		return
 	}
 	for _, t := range read.tracks {
-		if t.streamType != streamTypeH264 && t.streamType != streamTypeADTS {
+		if t.streamType != streamTypeH264 && t.streamType != streamTypeHEVC && t.streamType != streamTypeADTS {
 			x.add("stream-type-unknown", "PID %d has stream_type 0x%02x", t.pid, t.streamType)
 		}
 	}

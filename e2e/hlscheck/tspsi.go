@@ -6,6 +6,7 @@ import "fmt"
 const (
 	streamTypeADTS = 0x0f
 	streamTypeH264 = 0x1b
+	streamTypeHEVC = 0x24
 )
 
 // program is what PAT and PMT say.
@@ -21,8 +22,13 @@ type track struct {
 	streamType uint8
 }
 
-// video returns the PID of the H.264 track.
-func (p program) video() (uint16, bool) { return p.find(streamTypeH264) }
+// video returns the PID of the H.264 or H.265 track.
+func (p program) video() (uint16, bool) {
+	if pid, ok := p.find(streamTypeH264); ok {
+		return pid, true
+	}
+	return p.find(streamTypeHEVC)
+}
 
 // audio returns the PID of the ADTS track.
 func (p program) audio() (uint16, bool) { return p.find(streamTypeADTS) }

@@ -142,7 +142,7 @@ func checkFormat(v multivariantVersion, s variant, chain []link, f *findings) {
 		}
 		return
 	}
-	if format, err := parseSPS([]byte(newest.facts.config.sps)); err == nil {
+	if format, err := newest.facts.config.format(); err == nil {
 		if s.width == 0 {
 			f.add("variant-attribute-missing", v.URL, v.At, "RESOLUTION is missing")
 		} else if s.width != format.width || s.height != format.height {
@@ -165,17 +165,17 @@ func codecsProblem(codecs []string, s *segmentFacts, video, audio bool) string {
 	has := func(prefix string) bool {
 		return slices.ContainsFunc(codecs, func(c string) bool { return strings.HasPrefix(strings.ToLower(c), prefix) })
 	}
-	if video != has("avc1.") {
+	if video != (has("avc1.") || has("hvc1.") || has("hev1.")) {
 		return fmt.Sprintf("has video: %v", video)
 	}
 	if audio != has("mp4a.40.") {
 		return fmt.Sprintf("has audio: %v", audio)
 	}
-	if format, err := parseSPS([]byte(s.config.sps)); video && s.config.sps != "" {
+	if format, err := s.config.format(); video && s.config.sps != "" {
 		if err != nil {
 			return err.Error()
 		}
-		if !has(format.codec) {
+		if !has(strings.ToLower(format.codec)) {
 			return "is " + format.codec
 		}
 	}

@@ -15,6 +15,13 @@ const (
 	// gatherSlack is how far, in 1/90000 s, a frame may begin from the end of the
 	// one before and still be in the same PES packet, which has one PTS: 1 ms.
 	gatherSlack = 90
+	// neatAfter is from where a unit of audio without video ends as soon as its last
+	// packet is nearly full, and neatStuffing what may be left of that, in bytes: a frame
+	// of 32 kbit/s has 100 bytes, and half a packet of stuffing would be 5% more.
+	neatAfter    = GatherAlone * 3 / 5
+	neatStuffing = payloadSize / 5
+	// smallFrame is up to where frames leave a choice of how full that packet is.
+	smallFrame = payloadSize * 2 / 3
 )
 
 // AudioGatherer collects ADTS frames into AudioUnits: a PES packet costs a header and
@@ -48,7 +55,19 @@ func (g *AudioGatherer) Full(pts int64, size int) bool {
 	}
 	gap := pts - g.end
 	return gap > gatherSlack || gap < -gatherSlack ||
-		len(g.frames)+size > gatherBytes || pts-g.begin >= g.maxDuration
+		len(g.frames)+size > gatherBytes || pts-g.begin >= g.maxDuration || g.isNeat(size)
+}
+
+// isNeat reports whether what is gathered wastes little of its last packet. That is
+// worth the header of another unit where nothing but audio is sent.
+func (g *AudioGatherer) isNeat(next int) bool {
+	duration := g.end - g.begin
+	if g.maxDuration < GatherAlone || duration < neatAfter || next > smallFrame {
+		return false
+	}
+	pcrs := (duration + innerPCRInterval - 1) / innerPCRInterval
+	size := pesHeaderSize(0, 0) + len(g.frames) + int(pcrs)*pcrFieldSize
+	return (payloadSize-size%payloadSize)%payloadSize <= neatStuffing
 }
 
 // Add adds a frame that begins at pts and lasts duration. It copies header and frame.
