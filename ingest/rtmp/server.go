@@ -14,7 +14,7 @@ import (
 type ServerConfig struct {
 	HandshakeTimeout time.Duration // for the whole handshake (5 s)
 	CommandTimeout   time.Duration // from there to publish or play (10 s)
-	IdleTimeout      time.Duration // a peer silent for so long is gone; pinged after a third of it (15 s)
+	IdleTimeout      time.Duration // a peer silent for so long, and taking nothing, is gone; pinged after a third of it (15 s)
 	MediaTimeout     time.Duration // a publication without audio or video for so long is over (15 s); negative: never
 	WriteTimeout     time.Duration // for a write to a peer that does not read (10 s)
 

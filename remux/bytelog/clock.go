@@ -20,8 +20,8 @@ const (
 //
 // A log that comes to the end of its clock ends as if the stream did, with the last frame before a place
 // where viewers may begin. Who was watching asks again, gets a log with a new clock, and goes on with
-// that place's frame. A time that goes back within an answer would be cheaper for the viewer, but there
-// are players that drop all that lies before what they have seen.
+// that place's frame. To let the time go back within an answer would spare it the question, but ffmpeg,
+// for one, takes that for a wrap of 32 bits.
 type clock struct {
 	max     int64 // 0 is no bound
 	base    int64 // the stream's time at 0

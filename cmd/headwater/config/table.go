@@ -65,7 +65,7 @@ var listenerTable = []setting{
 	{key: "rtmp.media_timeout", def: "15s", changes: newConnections, help: "longest silence of a publisher before its publication ends",
 		bind: func(c *Config) value { return duration(&c.RTMP.MediaTimeout, time.Second, time.Hour) }},
 
-	{key: "rtmp.idle_timeout", def: "15s", changes: newConnections, help: "longest silence of an RTMP peer, which is pinged meanwhile",
+	{key: "rtmp.idle_timeout", def: "15s", changes: newConnections, help: "longest silence of an RTMP peer, which is pinged meanwhile; a player that takes what it is sent may be silent",
 		bind: func(c *Config) value { return duration(&c.RTMP.IdleTimeout, time.Second, time.Hour) }},
 	{key: "rtmp.write_timeout", def: "10s", changes: newConnections, help: "longest time an RTMP peer may take nothing of what is sent to it",
 		bind: func(c *Config) value { return duration(&c.RTMP.WriteTimeout, time.Second, time.Hour) }},
