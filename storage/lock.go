@@ -29,6 +29,18 @@ func (d *Dir) Lock() error {
 	return nil
 }
 
+// Unlock lets another process lock the folder. Reading is still allowed.
+func (d *Dir) Unlock() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.lock == nil {
+		return nil
+	}
+	lock := d.lock
+	d.lock = nil
+	return lock.Close()
+}
+
 // lockFolder locks the folder itself: that leaves no file behind, and works on a full disk.
 func lockFolder(root *os.Root) (*os.File, error) {
 	f, err := root.Open(".")

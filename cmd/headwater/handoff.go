@@ -118,6 +118,15 @@ func (h *handoff) Shutdown(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// LastAnswers has every connection end with the answer that it gets, and those that wait for a request at once.
+func (h *handoff) LastAnswers() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range h.all {
+		s.SetKeepAlivesEnabled(false)
+	}
+}
+
 // Accept implements net.Listener.
 func (s *handoffServer) Accept() (net.Conn, error) {
 	select {

@@ -134,7 +134,7 @@ func (s *server) bind(name, addr string, sockets systemd.Sockets, cert *certific
 	if err != nil {
 		return nil, fmt.Errorf("%s.addr: %w", name, err)
 	}
-	l := &listener{Listener: socket, socket: socket, passed: passed}
+	l := &listener{Listener: socket, socket: socket, passed: passed && s.before.BoundByOthers(name)}
 	if name == "http" || name == "https" {
 		l.Listener = s.limiter.Listener(socket)
 	}

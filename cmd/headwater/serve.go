@@ -28,7 +28,8 @@ beats file beats defaults.
 SIGTERM and SIGINT take no more publishers and let those there are go on for drain.timeout; a second one
 ends at once.
 SIGHUP reads the configuration again, as does a change of its file. What is wrong changes nothing;
-headwater config keys says what changes when.`,
+headwater config keys says what changes when. SIGUSR2 starts the program anew, a newer version as a rule, and hands
+over to it if it can serve (docs/upgrade.md).`,
 		Args: cobra.NoArgs,
 	}
 	s := addSettings(cmd)
@@ -36,6 +37,11 @@ headwater config keys says what changes when.`,
 		hangups := make(chan os.Signal, 1)
 		signal.Notify(hangups, syscall.SIGHUP)
 		defer signal.Stop(hangups)
+		upgrades := make(chan os.Signal, 1)
+		if len(upgradeSignals) > 0 {
+			signal.Notify(upgrades, upgradeSignals...)
+			defer signal.Stop(upgrades)
+		}
 		r := newReloader(s.sources(), hangups)
 		cfg, err := config.Load(s.sources())
 		if err != nil {
@@ -45,7 +51,7 @@ headwater config keys says what changes when.`,
 		for _, w := range cfg.Warnings() {
 			r.logger.Warn("the configuration is unwise", "warning", w)
 		}
-		if err := serve(cmd.Context(), cfg, r, cmd.OutOrStdout()); err != nil {
+		if err := serve(cmd.Context(), cfg, r, newUpgrader(upgrades), cmd.OutOrStdout()); err != nil {
 			return failure{err}
 		}
 		return nil
@@ -55,7 +61,7 @@ headwater config keys says what changes when.`,
 
 // serve runs the server until ctx ends, and then until everybody had their time to end cleanly. It says on
 // stdout what a newcomer needs next, once every listener is bound.
-func serve(ctx context.Context, cfg config.Config, r *reloader, stdout io.Writer) error {
+func serve(ctx context.Context, cfg config.Config, r *reloader, u *upgrader, stdout io.Writer) error {
 	defer runtime.KeepAlive(tuneMemory())
 	s, err := wire(cfg, r.logger)
 	if err != nil {
@@ -64,7 +70,10 @@ func serve(ctx context.Context, cfg config.Config, r *reloader, stdout io.Writer
 	if cfg.HTTP.AccessLog == "-" {
 		stdout = io.Discard // whoever reads the access log there expects nothing else
 	}
-	s.reloads, r.server = r, s
+	s.reloads, r.server, s.upgrades = r, s, u
+	if s.before != nil {
+		stdout = io.Discard // that was said by the process before
+	}
 	if err := welcome(stdout, s.welcomeInfo()); err != nil {
 		// Nobody reads along, which is no reason not to serve.
 		r.logger.Debug("welcome text was not written", "err", err)

@@ -51,18 +51,23 @@ func (s *server) run(ctx context.Context) error {
 		s.serve(name, s.listeners.get(name))
 	}
 	stopReloads := s.startReloads(ctx)
+	stopUpgrades := s.startUpgrades(ctx, cancel)
 	s.logger.Info("ready", "version", currentVersion(),
 		"rtmp", s.listeners.addr("rtmp"), "rtmps", s.listeners.addr("rtmps"),
 		"http", s.listeners.addr("http"), "https", s.listeners.addr("https"), "admin", s.listeners.addr("admin"))
 	s.notify(systemd.Ready)
+	if err := s.before.Ready(); err != nil {
+		s.logger.Warn("the process before was not told", "err", err)
+	}
 	<-ctx.Done()
 	stopReloads()
+	stopUpgrades()
 	if errors.Is(context.Cause(ctx), context.Canceled) { // it was asked for
 		s.drain()
 	}
 	s.end()
 	s.serving.Wait()
-	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, errHandedOver) {
 		return cause
 	}
 	return nil
@@ -159,16 +164,22 @@ func (s *server) end() {
 	for _, c := range s.certificates {
 		c.unfollow()
 	}
+	handsOver, gone := s.handsOver(), false
+	if handsOver { // who comes from now on waits for the next process
+		s.listeners.close()
+		s.public.LastAnswers()
+	}
 	s.ingest.Drain()
 	s.hub.Close()
+	if handsOver {
+		gone = s.letGo(ctx)
+	}
 	s.ingest.Close(ctx)
 	s.flv.Close(ctx)
 	s.ts.Close(ctx)
-	if s.hls != nil {
-		s.hls.Close(ctx)
+	if !handsOver {
+		s.closeStores(ctx, endTimeout)
 	}
-	s.events.Close()
-	s.hooks.Close(ctx)
 	s.listeners.close()
 	if err := s.public.Shutdown(ctx); err != nil {
 		s.logger.Debug("connections were cut off", "error", err)
@@ -182,4 +193,18 @@ func (s *server) end() {
 		}
 	}
 	s.logger.Info("drained", "end_took", time.Since(began))
+	if handsOver && !gone {
+		s.upgrades.finish(s)
+	}
+}
+
+// closeStores ends what is written to the disk; webhooks are posted for so long at most.
+func (s *server) closeStores(ctx context.Context, hooks time.Duration) {
+	if s.hls != nil {
+		s.hls.Close(ctx)
+	}
+	s.events.Close()
+	ctx, cancel := context.WithTimeout(ctx, hooks)
+	defer cancel()
+	s.hooks.Close(ctx)
 }

@@ -54,7 +54,9 @@ type server struct {
 	accessLog   *accesslog.Log // nil if it is off
 	events      *events.Bus
 	hooks       *hooks.Dispatcher
-	reloads     *reloader // nil if nobody reloads
+	reloads     *reloader       // nil if nobody reloads
+	upgrades    *upgrader       // nil if nobody upgrades
+	before      *systemd.Before // the process that hands over to this one; nil if there is none
 
 	// serving waits for the listeners that are served, and fail ends everything when one fails.
 	serving sync.WaitGroup
@@ -81,6 +83,10 @@ func wire(cfg config.Config, logger *slog.Logger) (*server, error) {
 		limiter: edge.NewLimiter(edgeLimits(&cfg)), certificates: make(map[string]*certificate),
 	}
 	s.running.Store(&cfg)
+	var err error
+	if s.before, err = systemd.FromBefore(); err != nil {
+		return nil, failure{err}
+	}
 	sockets, err := systemd.Inherit(listenerNames...)
 	if err != nil {
 		return nil, failure{err}
@@ -106,6 +112,10 @@ func (s *server) build() error {
 		return err
 	}
 	if err := s.openAccessLog(); err != nil {
+		return err
+	}
+	// All that can be wrong has been read, and nothing opened yet that one process alone can have.
+	if err := s.before.TakeOver(); err != nil {
 		return err
 	}
 	if cfg.HLS.Enabled {

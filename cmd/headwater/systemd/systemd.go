@@ -1,6 +1,6 @@
 // Package systemd speaks the two small protocols with which systemd starts a daemon: sockets that were
 // bound before it started (sd_listen_fds(3)) and notifications of its state (sd_notify(3)). Without
-// systemd both do nothing.
+// systemd both do nothing. In the same way a process hands its sockets over to the next one (handover.go).
 package systemd
 
 import (
@@ -32,7 +32,7 @@ func Inherit(known ...string) (Sockets, error) {
 	for _, name := range []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
 		_ = os.Unsetenv(name) // fails for impossible names only
 	}
-	if pid != strconv.Itoa(os.Getpid()) {
+	if !isForMe(pid) {
 		return nil, nil
 	}
 	n, err := strconv.Atoi(count)
@@ -97,6 +97,9 @@ func (s Sockets) Close() {
 		delete(s, name)
 	}
 }
+
+// MainPID is the state that another process is the service's from now on.
+func MainPID(pid int) string { return "MAINPID=" + strconv.Itoa(pid) }
 
 // States that a service tells, see sd_notify(3).
 const (

@@ -1,0 +1,23 @@
+//go:build !unix
+
+package systemd
+
+import (
+	"errors"
+	"net"
+	"os"
+)
+
+func ownDescriptor(int, string) (*os.File, error) { return nil, errors.ErrUnsupported }
+
+// Passed are listening sockets to be handed to another process, which this system cannot.
+type Passed struct{}
+
+// Add fails.
+func (*Passed) Add(string, net.Listener, bool) error { return errors.ErrUnsupported }
+
+// Close does nothing.
+func (*Passed) Close() {}
+
+// Start fails.
+func (*Passed) Start(string, []string) (*Next, error) { return nil, errors.ErrUnsupported }

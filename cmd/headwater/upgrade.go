@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/headwater-live/headwater/cmd/headwater/systemd"
+)
+
+const (
+	// prepareTimeout is how long the next process may take until it has read its configuration and all that this
+	// names, and readyTimeout how long until it has read the journals and serves.
+	prepareTimeout = 30 * time.Second
+	readyTimeout   = 30 * time.Second
+	// handoverHooks is how long webhooks may be posted while everybody waits: what is left the next process posts.
+	handoverHooks = 100 * time.Millisecond
+)
+
+// errHandedOver is why a server ends that another process has taken the place of.
+var errHandedOver = errors.New("handed over to another process")
+
+// upgrader starts the next process, a newer version as a rule, and hands over to it (docs/upgrade.md).
+type upgrader struct {
+	signals <-chan os.Signal
+	program string // as this process was started: what lies there may be another file by now
+	args    []string
+
+	// Of the process that is handed over to; nil until one is prepared.
+	next    *systemd.Next
+	sockets *systemd.Passed
+}
+
+func newUpgrader(signals <-chan os.Signal) *upgrader {
+	u := &upgrader{signals: signals, program: os.Args[0], args: os.Args}
+	if path, err := exec.LookPath(u.program); err == nil {
+		u.program = path
+	}
+	if path, err := filepath.Abs(u.program); err == nil {
+		u.program = path
+	}
+	return u
+}
+
+// run prepares a next process at every signal, until one is prepared, which it hands to take, or ctx ends.
+func (u *upgrader) run(ctx context.Context, s *server, take func()) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-u.signals:
+		}
+		s.logger.Info("upgrade begins", "program", u.program)
+		if err := u.prepare(ctx, s); err != nil {
+			s.logger.Error("upgrade failed, this process goes on", "err", err)
+			continue
+		}
+		take()
+		return
+	}
+}
+
+// prepare starts the next process and waits until it is prepared. Nobody notices anything of that.
+func (u *upgrader) prepare(ctx context.Context, s *server) error {
+	if os.Getpid() == 1 {
+		return errors.New("this is the first process of a container, which would end with it: start another container")
+	}
+	sockets := &systemd.Passed{}
+	for _, name := range listenerNames {
+		if l := s.listeners.get(name); l != nil {
+			if err := sockets.Add(name, l.socket, l.passed); err != nil {
+				sockets.Close()
+				return err
+			}
+		}
+	}
+	next, err := sockets.Start(u.program, u.args)
+	if err != nil {
+		sockets.Close()
+		return err
+	}
+	stop := context.AfterFunc(ctx, next.GiveUp)
+	err = next.AwaitPrepared(prepareTimeout)
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		next.GiveUp()
+		sockets.Close()
+		return err
+	}
+	u.next, u.sockets = next, sockets
+	return nil
+}
+
+// finish lets the next process begin, and waits until it serves. If it does not, this program is started once more, as
+// it is: whoever has connected meanwhile waits.
+func (u *upgrader) finish(s *server) {
+	defer u.sockets.Close()
+	err := u.next.Go()
+	if err == nil {
+		err = u.next.AwaitReady(readyTimeout)
+	}
+	if err != nil {
+		s.logger.Error("the next process does not serve, this version is started again", "err", err)
+		u.next.GiveUp()
+		if u.next, err = u.again(); err != nil {
+			s.logger.Error("nobody serves", "err", err)
+			return
+		}
+	}
+	s.logger.Info("handed over", "pid", u.next.PID)
+	s.notify(systemd.MainPID(u.next.PID))
+}
+
+// self is the program that this process runs, even if another lies at its path by now. Where there is no such file,
+// what lies there has to do.
+const self = "/proc/self/exe"
+
+// again starts this version.
+func (u *upgrader) again() (*systemd.Next, error) {
+	program := self
+	if _, err := os.Stat(self); err != nil {
+		program = u.program
+	}
+	next, err := u.sockets.Start(program, u.args)
+	if err != nil {
+		return nil, err
+	}
+	if err = next.AwaitPrepared(prepareTimeout); err == nil {
+		if err = next.Go(); err == nil {
+			err = next.AwaitReady(readyTimeout)
+		}
+	}
+	if err != nil {
+		next.GiveUp()
+		return nil, fmt.Errorf("start this version again: %w", err)
+	}
+	return next, nil
+}
+
+// startUpgrades begins to listen to who wants another process to take over. The function that it returns ends that.
+func (s *server) startUpgrades(ctx context.Context, end context.CancelCauseFunc) (stop func()) {
+	if s.upgrades == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.upgrades.run(ctx, s, func() { end(errHandedOver) })
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+// handsOver says whether another process is prepared to take over.
+func (s *server) handsOver() bool { return s.upgrades != nil && s.upgrades.next != nil }
+
+// answeredElsewhere answers who has connected before the next process took over, and asks only now: what this process
+// knows of the streams may be old by then.
+func answeredElsewhere(w http.ResponseWriter, _ *http.Request) {
+	h := w.Header()
+	h.Set("Retry-After", "1")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Access-Control-Allow-Origin", "*")
+	http.Error(w, "another process serves this now: ask again", http.StatusServiceUnavailable)
+}
+
+// letGo ends what two processes cannot use at once, and lets the next one begin. It says whether it could: a storage
+// that does not answer is used until this process has ended.
+func (s *server) letGo(ctx context.Context) bool {
+	s.closeStores(ctx, handoverHooks)
+	if ctx.Err() != nil {
+		return false
+	}
+	s.edge.use(http.HandlerFunc(answeredElsewhere))
+	if store, ok := s.store.(interface{ Unlock() error }); ok {
+		if err := store.Unlock(); err != nil {
+			s.logger.Warn("storage not unlocked", "error", err)
+		}
+	}
+	s.serving.Go(func() { s.upgrades.finish(s) })
+	return true
+}
