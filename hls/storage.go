@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Blob is a stored segment that is being read, at offset 0. Where it is an *os.File,
-// net/http sends it with sendfile.
+// Blob is a stored segment that is being read, at offset 0. Where it is an *os.File, it
+// stays open between requests, which share it, and the kernel can send it.
 type Blob = interface {
 	io.ReadSeekCloser
 	Stat() (fs.FileInfo, error)

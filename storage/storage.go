@@ -31,8 +31,8 @@ import (
 	"time"
 )
 
-// File is an open blob, at offset 0. The one that [Dir] returns is an *os.File, so that net/http sends it
-// with sendfile.
+// File is an open blob, at offset 0. The one that [Dir] returns is an *os.File, so that the kernel can
+// send it, with sendfile.
 type File = interface {
 	io.ReadSeekCloser
 	Stat() (fs.FileInfo, error)
