@@ -16,7 +16,7 @@ const sources = {
 
 // WAITING says why there is nothing to see, by the status of what was asked for.
 const WAITING = {
-  403: 'This stream needs a link with a token that is good for it, and still is.',
+  403: 'This stream needs a link with a token, and this one has none that is valid.',
   503: 'There is no room for another viewer now. This page tries again.',
 };
 const NOT_LIVE = 'The stream is not live. This page waits for it.';
