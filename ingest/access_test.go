@@ -203,6 +203,14 @@ func testHandshakesInFlight(t *testing.T, reason string, limits crowd.Limits) {
 	if n := o.server.Refusals()[reason]; n != 1 {
 		t.Errorf("%d counted", n)
 	}
+	if reason == "too-many-handshakes-from-address" {
+		other := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+		c, err := rtmp.Dial(t.Context(), o.url, rtmp.ClientConfig{Dial: other.DialContext})
+		if err != nil {
+			t.Fatalf("another address is kept out: %v", err)
+		}
+		_ = c.Close()
+	}
 	_ = silent[0].Close()
 	deadline := time.Now().Add(20 * time.Second)
 	for { // its end has to be noticed first

@@ -29,3 +29,22 @@ func enhancedCodecs() rtmp.Codecs {
 	}
 	return c
 }
+
+// rtmpConfig is what holds for a connection that begins now.
+func (s *Server) rtmpConfig() rtmp.ServerConfig {
+	limits := s.limits.Load()
+	return rtmp.ServerConfig{
+		HandshakeTimeout: limits.HandshakeTimeout,
+		CommandTimeout:   limits.RequestTimeout,
+		MediaTimeout:     limits.MediaTimeout,
+		IdleTimeout:      limits.IdleTimeout,
+		WriteTimeout:     limits.WriteTimeout,
+		MaxMessage:       limits.MaxMessage,
+		MaxPartial:       limits.MaxPartial,
+
+		MaxPartialMessages: limits.MaxPartialMessages,
+
+		Codecs:       enhancedCodecs(),
+		CheckConnect: s.checkConnect,
+	}
+}

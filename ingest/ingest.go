@@ -19,7 +19,6 @@ import (
 	"time"
 
 	"github.com/headwater-live/headwater/crowd"
-	"github.com/headwater-live/headwater/ingest/rtmp"
 	"github.com/headwater-live/headwater/remux"
 	"github.com/headwater-live/headwater/remux/bytelog"
 	"github.com/headwater-live/headwater/remux/flvtag"
@@ -242,22 +241,4 @@ func addrPort(a net.Addr) netip.AddrPort {
 		return netip.AddrPortFrom(tcp.AddrPort().Addr().Unmap(), tcp.AddrPort().Port())
 	}
 	return netip.AddrPort{}
-}
-
-func (s *Server) rtmpConfig() rtmp.ServerConfig {
-	limits := s.limits.Load()
-	return rtmp.ServerConfig{
-		HandshakeTimeout: limits.HandshakeTimeout,
-		CommandTimeout:   limits.RequestTimeout,
-		MediaTimeout:     limits.MediaTimeout,
-		IdleTimeout:      limits.IdleTimeout,
-		WriteTimeout:     limits.WriteTimeout,
-		MaxMessage:       limits.MaxMessage,
-		MaxPartial:       limits.MaxPartial,
-
-		MaxPartialMessages: limits.MaxPartialMessages,
-
-		Codecs:       enhancedCodecs(),
-		CheckConnect: s.checkConnect,
-	}
 }
