@@ -82,7 +82,7 @@ func (e *Handler) admit(w http.ResponseWriter, r *http.Request, p *path) (permit
 		refuse(w, &v)
 		return nil, nil, false
 	}
-	if v.Local {
+	if v.Local && !e.Private {
 		keepLocal(w.Header(), r)
 	}
 	if v.Enter == nil || !p.lasts() || r.Method == http.MethodHead {

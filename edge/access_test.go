@@ -130,3 +130,23 @@ func TestAPrivateListenerTellsPagesOfOtherSitesNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsForThisMachineIsNotReadByPagesOfElsewhere(t *testing.T) {
+	for _, private := range []bool{false, true} {
+		h := &Handler{HLS: outputs{t}, Access: &doorman{verdict: Verdict{Local: true}}, Private: private}
+		for origin, want := range map[string]string{"": "", "http://127.0.0.1:8081": "http://127.0.0.1:8081"} {
+			if private {
+				want = "" // no page reads from the private listener
+			}
+			r := httptest.NewRequest(http.MethodGet, "/live/test.m3u8", nil)
+			if origin != "" {
+				r.Header.Set("Origin", origin)
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if got := w.Header().Get("Access-Control-Allow-Origin"); w.Code != 200 || got != want || w.Header().Get("Timing-Allow-Origin") != "" {
+				t.Errorf("private %v, origin %q: %d, pages of %q may read it, want %q", private, origin, w.Code, got, want)
+			}
+		}
+	}
+}
