@@ -223,14 +223,17 @@ func TestAKillWhileTheDiskIsFullMakesNoPlaylistGoBack(t *testing.T) {
 	publisher := &reconnector{tags: readOddTags(t, src.path), url: at.publishURL("killed"), accepted: func() {}}
 	stop := publisher.start(ctx, t)
 	waitForHLS(ctx, t, k.url, 8)
+	// The server may find room for a journal at any moment, so that it is not given up each time.
 	given := 0
-	for range 3 {
+	for round := 0; round < 2 || given == 0; round++ {
 		free := hog(ctx, t, k.dir)
-		eventually(ctx, t, "the journal is taken back", func() error {
+		isTakenBack := func() error {
 			journals, err := filepath.Glob(filepath.Join(k.dir, "*", "*", "*", "journal"))
 			return errors.Join(err, notYet(len(journals) == 0, "there still is a journal"))
-		})
+		}
+		eventually(ctx, t, "the journal is taken back", isTakenBack)
 		waitForWindows(ctx, t, k.url, 1)
+		eventually(ctx, t, "the journal is taken back", isTakenBack)
 		media := resolve(t, k.url, lastLine(mustFetch(ctx, t, k.url).body))
 		was := k.look(ctx, t)
 		k.rtmp.lead("")
@@ -255,9 +258,7 @@ func TestAKillWhileTheDiskIsFullMakesNoPlaylistGoBack(t *testing.T) {
 		waitForHLS(ctx, t, k.url, 8)
 		k.look(ctx, t) // no address has other bytes than before
 	}
-	if given == 0 {
-		t.Error("the server knew each time what it had listed: nothing was tested")
-	}
+	t.Logf("the address was given up %d times", given)
 	stop()
 	eventually(ctx, t, "and it is well", k.server.ask(ctx, storageState.healthy))
 	verifyJournals(t, k.dir)
