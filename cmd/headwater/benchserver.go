@@ -46,6 +46,7 @@ func startBenchServer(ctx context.Context, flags []string) (*benchServer, error)
 		"--rtmp.addr=127.0.0.1:0", "--http.addr=127.0.0.1:0", "--admin.addr=127.0.0.1:0", "--storage.dir=" + folder,
 		"--rtmp.max_connections=1000000", "--rtmp.max_connections_per_ip=1000000",
 		"--http.max_connections=1000000", "--http.max_connections_per_ip=1000000",
+		"--drain.timeout=0s", // its publishers are gone by then, or never end
 	}, flags...)
 	args = append(args, "--log.format=json", "--log.level=info")
 	s := &benchServer{cmd: exec.Command(self, args...), folder: folder, followed: make(chan struct{})}

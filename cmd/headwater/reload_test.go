@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -459,4 +460,67 @@ func TestWebhooksAndTheLogChange(t *testing.T) {
 	if !strings.Contains(r.log.String(), `{"time":`) {
 		t.Errorf("not JSON:\n%s", r.log.String())
 	}
+}
+
+// TestLimitsReachTheRoomThatKeepsThem changes one limit of each room and sees it kept.
+func TestLimitsReachTheRoomThatKeepsThem(t *testing.T) {
+	r := newReloadable(t, "flv.wait: 5m\n")
+	publishSample(t, r.server, "live/test", 3)
+	segment := func() string {
+		st, _ := r.hls.Status("live/test")
+		if len(st.Segments) == 0 {
+			return ""
+		}
+		return st.Segments[0].Path
+	}
+	eventually(t, "a segment", func() bool { return segment() != "" })
+	if !r.reload("stream.max_streams: 1\nrtmp.max_connections: 1\nrtmp.max_connections_per_ip: 1\nhls.segment_max_age: 60s\nflv.wait: 0s\n") {
+		t.Fatal(r.log.String())
+	}
+	if _, err := r.hub.Publish("live/other", remux.Publisher{}); !errors.Is(err, remux.ErrTooMany) {
+		t.Errorf("a second stream: %v", err)
+	}
+	resp, err := http.Head(r.edgeURL(segment()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if got := resp.Header.Get("Cache-Control"); got != "public, max-age=60, immutable" {
+		t.Errorf("Cache-Control of a segment: %s", got)
+	}
+	for _, path := range []string{"/live/none.flv", "/live/none.ts"} {
+		if code, body := status(t, r.edgeURL(path)); code != 404 {
+			t.Errorf("%s waits still: %d %s", path, code, body)
+		}
+	}
+	first, err := net.Dial("tcp", r.listeners.addr("rtmp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close() //nolint:errcheck // a test's own
+	eventually(t, "a second connection is refused", func() bool {
+		second, err := net.Dial("tcp", r.listeners.addr("rtmp"))
+		if err == nil {
+			_ = second.Close()
+		}
+		refused := r.refusals()
+		return refused["too-many-connections"]+refused["too-many-connections-from-address"] > 0
+	})
+	if !r.reload("http.max_connections: 1\nhttp.max_connections_per_ip: 1\n") {
+		t.Fatal(r.log.String())
+	}
+	http.DefaultClient.CloseIdleConnections()
+	only, err := net.Dial("tcp", r.listeners.addr("http"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer only.Close() //nolint:errcheck // a test's own
+	eventually(t, "a second HTTP connection is refused", func() bool {
+		second, err := net.Dial("tcp", r.listeners.addr("http"))
+		if err == nil {
+			_ = second.Close()
+		}
+		refused := r.refusals()
+		return refused["http-too-many-connections"]+refused["http-too-many-connections-from-address"] > 0
+	})
 }

@@ -34,7 +34,7 @@ func start(b testing.TB, flags ...string) server {
 	}
 	cmd := exec.Command(path, append([]string{"serve", "--rtmp.addr=127.0.0.1:0", "--http.addr=127.0.0.1:0",
 		"--admin.addr=127.0.0.1:0", "--storage.dir=" + dir, "--log.format=json", "--hls.enabled=false",
-		"--rtmp.max_connections_per_ip=10000"}, flags...)...)
+		"--rtmp.max_connections_per_ip=10000", "--drain.timeout=0s"}, flags...)...)
 	cmd.Dir = dir
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
