@@ -8,6 +8,8 @@ LDFLAGS := -s -w $(if $(VERSION),-X main.version=$(VERSION))
 ARGS ?=
 # How long `make fuzz` spends on each target.
 FUZZTIME ?= 60s
+# A lalserver that `make figures` measures beside Headwater.
+LAL ?=
 
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)
@@ -15,7 +17,7 @@ NFPM_VERSION := v2.44.0
 NFPM := .bin/nfpm-$(NFPM_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-deps race fuzz lint bench plot dist clean
+.PHONY: help run build test test-deps race fuzz lint bench plot figures dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -52,8 +54,12 @@ bench: ## run all benchmarks; some load a server for minutes, and nginx beside i
 plot: build ## measure how cost grows and draw docs/growth-*.svg
 	go run ./scripts/plot-growth
 
+figures: build ## measure what docs/performance.md says, in 11 minutes; LAL=path measures that lalserver, too
+	go run ./scripts/measure -seconds 12 -lal "$(LAL)"
+	go run ./scripts/plot-growth -seconds 12
+
 dist: $(NFPM) ## build what is released into dist/: archives, Debian packages, checksums
-	@NFPM=$(CURDIR)/$(NFPM) scripts/dist.sh
+	@NFPM="$(CURDIR)/$(NFPM)" scripts/dist.sh
 
 clean: ## remove what was built
 	rm -rf bin .bin dist
