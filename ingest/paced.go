@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"runtime"
@@ -16,6 +17,15 @@ import (
 // costs more than all that is done with it; HLS notices nothing of 40 ms, and its first playlist
 // may be five times as late. The socket's buffer takes what comes meanwhile.
 const restTime = 40 * time.Millisecond
+
+// restOf returns how long a connection rests. TLS returns a record at a time, at most 16 KiB and with many encoders
+// 4 KiB, so a short read does not say that nothing else has come, and a rest for each would throttle the publisher.
+func (s *Server) restOf(nc net.Conn) time.Duration {
+	if _, secure := nc.(*tls.Conn); secure {
+		return 0
+	}
+	return s.rest
+}
 
 // pacedConn is a connection that rests before it is read again when the last read has emptied
 // it and resting says so. Until it publishes, what its peer sent is dealt with when it is its turn, and how much

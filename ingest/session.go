@@ -37,7 +37,7 @@ func (s *Server) serve(nc net.Conn, entry *connection) {
 		publications: make(map[uint32]*publication),
 		players:      make(map[uint32]*player),
 	}
-	se.wire = &pacedConn{Conn: nc, steps: bytelog.NewConn(nc), resting: se.unwatched, rest: s.rest, turns: s.turns}
+	se.wire = &pacedConn{Conn: nc, steps: bytelog.NewConn(nc), resting: se.unwatched, rest: s.restOf(nc), turns: s.turns}
 	se.wire.limit(s.limits.Load().MaxBeforeAuth)
 	se.conn = rtmp.NewServerConn(se.wire, s.rtmpConfig())
 	if err := se.conn.Handshake(s.ctx); err != nil {
