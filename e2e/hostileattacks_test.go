@@ -51,7 +51,17 @@ func playerFloods() []attack {
 // lies returns what the server may bear, to no avail: no request comes, and it ends the connection
 // when its time is up.
 func lies() []attack {
-	return append(amfLies(), chunkLies()...)
+	return append(append(amfLies(), chunkLies()...), manyIDs())
+}
+
+// manyIDs plays the stream that is live on message streams of many ids, for each of which a server might keep what it
+// sends. None of them was created.
+func manyIDs() attack {
+	sends := connected()
+	for id := uint32(100); id < 500; id++ {
+		sends = append(sends, rtmpCommand(id, "play", 3.0, nil, "beside", -2.0)...)
+	}
+	return attack{name: "plays on 400 message streams", conns: 20, sends: sends, reason: "command-timeout"}
 }
 
 // clientHello is what crypto/tls says first.

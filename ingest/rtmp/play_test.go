@@ -116,3 +116,35 @@ func TestViewersThatSendOnlyControlTakeNoMemory(t *testing.T) {
 		t.Errorf("took %d bytes, the buffer has %d", took, len(c.buf))
 	}
 }
+
+// TestMessageStreamsArePlayedUnderFewIDs has a client use ids up and name its own: whoever serves the
+// plays keeps bytes for each id.
+func TestMessageStreamsArePlayedUnderFewIDs(t *testing.T) {
+	p, s := newPeer(t, ServerConfig{MaxStreams: 3}, nil)
+	p.connect()
+	for i := 2.0; i < 12; i++ {
+		p.command(0, "createStream", i, nil)
+		if answer := p.expect("_result", i); answer.arg(0) != 1.0 {
+			t.Fatalf("after stream 1 was deleted, createStream gives out %v", answer.arg(0))
+		}
+		p.command(0, "deleteStream", 0.0, nil, 1.0)
+	}
+	p.command(2, "play", 0.0, nil, "test") // makes it
+	p.expectStatus(CodePlayReset)
+	p.expectStatus(CodePlayStart)
+	for i, want := range []float64{1, 3} {
+		p.command(0, "createStream", float64(20+i), nil)
+		if answer := p.expect("_result", float64(20+i)); answer.arg(0) != want {
+			t.Errorf("beside stream 2, createStream gives out %v, want %v", answer.arg(0), want)
+		}
+	}
+	for _, id := range []uint32{4, 77, 1 << 31} {
+		p.command(id, "play", 0.0, nil, "test")
+		p.expectStatus(CodePlayFailed)
+	}
+	shut(p.nc)
+	_ = s.end(t)
+	if n := len(s.asked); n != 1 {
+		t.Errorf("%d plays were asked for, want only that on stream 2", n)
+	}
+}

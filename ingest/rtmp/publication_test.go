@@ -91,21 +91,21 @@ func TestOneConnectionPublishesAgainAndTwiceAtOnce(t *testing.T) {
 	p.media(TypeAudio, 1, 0, "a1")
 	p.command(0, "deleteStream", 0.0, nil, 1.0)
 	p.expectStatus(CodeUnpublish)
-	for id := 2.0; id <= 3; id++ {
-		p.command(0, "createStream", id, nil)
-		if answer := p.expect("_result", id); answer.arg(0) != id {
+	for id := 1.0; id <= 2; id++ {
+		p.command(0, "createStream", 1+id, nil)
+		if answer := p.expect("_result", 1+id); answer.arg(0) != id {
 			t.Fatalf("stream %v, want %v", answer.arg(0), id)
 		}
 		p.command(uint32(id), "publish", 0.0, nil, "more")
 		p.expectStatus(CodePublishStart)
 	}
-	p.media(TypeVideo, 2, 5, "v2")
-	p.media(TypeVideo, 3, 6, "v3")
+	p.media(TypeVideo, 1, 5, "v2")
+	p.media(TypeVideo, 2, 6, "v3")
 	p.media(TypeVideo, 9, 7, "whose?")
-	p.command(0, "deleteStream", 0.0, nil, 2.0)
+	p.command(0, "deleteStream", 0.0, nil, 1.0)
 	p.media(TypeVideo, 0, 8, "the only one's")
-	s.expect(t, `media 8 on 1 at 0: "a1"`, "unpublish 1 ", `media 9 on 2 at 5: "v2"`, `media 9 on 3 at 6: "v3"`,
-		"unpublish 2 ", `media 9 on 3 at 8: "the only one's"`)
+	s.expect(t, `media 8 on 1 at 0: "a1"`, "unpublish 1 ", `media 9 on 1 at 5: "v2"`, `media 9 on 2 at 6: "v3"`,
+		"unpublish 1 ", `media 9 on 2 at 8: "the only one's"`)
 	if n := s.conn.Stats().Skipped[SkipNoPublication]; n != 1 {
 		t.Errorf("%d messages skipped, want 1", n)
 	}

@@ -65,7 +65,6 @@ type ServerConn struct {
 	// Of the reading goroutine.
 	connect   *ConnectInfo // nil before connect
 	streams   []*netStream // created and not deleted
-	created   uint32       // ids given out
 	media     Media        // what Next returns for media
 	ends      []Event      // to be returned before err
 	err       error        // what Next returns from now on

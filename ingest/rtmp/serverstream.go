@@ -6,15 +6,24 @@ import (
 	"time"
 )
 
+// createStream gives out the lowest id that is free. Who serves many viewers keeps bytes for each id that is played,
+// so all connections get the same few.
 func (c *ServerConn) createStream(cmd *command) {
 	if len(c.streams) >= c.config.MaxStreams {
 		c.send(c.call(csidCommand, 0, "_error", cmd.transaction, nil,
 			statusInfo(levelError, CodeCallFailed, "too many streams")))
 		return
 	}
-	c.created++
-	c.streams = append(c.streams, &netStream{id: c.created})
-	c.send(c.call(csidCommand, 0, "_result", cmd.transaction, nil, float64(c.created)))
+	id := uint32(FirstStreamID)
+	for c.has(id) {
+		id++
+	}
+	c.streams = append(c.streams, &netStream{id: id})
+	c.send(c.call(csidCommand, 0, "_result", cmd.transaction, nil, float64(id)))
+}
+
+func (c *ServerConn) has(id uint32) bool {
+	return slices.ContainsFunc(c.streams, func(s *netStream) bool { return s.id == id })
 }
 
 // stream returns the message stream that a command is for. Some clients do not
@@ -30,7 +39,6 @@ func (c *ServerConn) stream(id uint32) *netStream {
 	}
 	s := &netStream{id: id}
 	c.streams = append(c.streams, s)
-	c.created = max(c.created, min(id, 1<<16)) // do not give this id out again
 	return s
 }
 
@@ -49,7 +57,13 @@ func (c *ServerConn) askPublish(cmd *command) Event {
 	}
 }
 
+// askPlay returns the request of a play command. Only a stream that createStream may have given out, or stream 0, can
+// be played: see createStream.
 func (c *ServerConn) askPlay(cmd *command) Event {
+	if cmd.streamID > uint32(c.config.MaxStreams) {
+		c.send(c.status(cmd.streamID, CodePlayFailed, "the message stream was not created"))
+		return nil
+	}
 	s := c.free(cmd, CodePlayFailed)
 	if s == nil {
 		return nil
