@@ -1,11 +1,11 @@
 package remux
 
 const (
-	// maxGOPPackets and maxGOPBytes bound what a stream keeps for those who join:
+	// MaxGOPPackets and MaxGOPBytes bound what a stream keeps for those who join:
 	// a minute of 60 fps video with audio, or an 8 s GOP at 16 Mbit/s. A longer GOP
 	// cannot be joined in its middle, so all of it is let go.
-	maxGOPPackets = 6_400
-	maxGOPBytes   = 16 << 20
+	MaxGOPPackets = 6_400
+	MaxGOPBytes   = 16 << 20
 	// audioGOP is how much, in ms, is kept of a stream without video.
 	audioGOP = 1_000
 )
@@ -35,7 +35,7 @@ func (g *gopCache) add(pkt *Packet, hasVideo bool) {
 	if g.full {
 		return
 	}
-	if len(g.packets) >= maxGOPPackets || g.bytes+len(pkt.Payload) > maxGOPBytes {
+	if len(g.packets) >= MaxGOPPackets || g.bytes+len(pkt.Payload) > MaxGOPBytes {
 		g.reset()
 		g.full = true
 		return

@@ -206,9 +206,6 @@ func TestAViewerThatFallsBehindAgainAndAgainIsClosed(t *testing.T) {
 }
 
 func TestWhoJoinsInTheFirstGOPGetsTheSoundBeforeIt(t *testing.T) {
-	sound := func(dts int64) *remux.Packet {
-		return &remux.Packet{Kind: remux.AudioFrame, DTS: dts, Payload: []byte{byte(dts)}}
-	}
 	l := New(plain{}, Options{})
 	l.Begin(remux.Tracks{Video: true, Audio: true})
 	l.Write(config(7))
@@ -332,6 +329,7 @@ func TestWhoJoinsIsSentTheStatesOfThisPublication(t *testing.T) {
 	}
 	l.End()
 	l.Begin(remux.Tracks{Video: true})
+	l.Write(config('c'))
 	l.Write(frame(40, true, 1))
 	if prologue, _, _ = l.Join(nil, known); string(prologue) != "c" {
 		t.Errorf("in the next publication who joins is sent %q", prologue)

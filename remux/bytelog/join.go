@@ -1,7 +1,5 @@
 package bytelog
 
-import "github.com/headwater-live/headwater/remux"
-
 // State is what a viewer must know to go on.
 type State struct {
 	// Begun: a publication has shown its tracks.
@@ -53,9 +51,13 @@ func (l *Log) Join(dst []byte, known uint64) (prologue []byte, at Position, conf
 	// An offset of one keeps 0 for viewers that have been sent nothing.
 	configs = l.configs + 1
 	if known != configs {
-		for _, pkt := range [...]*remux.Packet{l.metadata, l.video, l.audio} {
-			if pkt != nil {
-				j.Configs = append(j.Configs, pkt)
+		for _, s := range l.setups() {
+			switch {
+			case s.pkt == nil:
+			case s.confirmed:
+				j.Configs = append(j.Configs, s.pkt)
+			default:
+				l.unaware = true // it is written again if it comes again
 			}
 		}
 		j.Configs = append(j.Configs, l.states.All()...)

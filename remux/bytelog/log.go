@@ -1,7 +1,6 @@
 package bytelog
 
 import (
-	"bytes"
 	"sync"
 	"time"
 
@@ -36,6 +35,10 @@ type Log struct {
 	slabSize, wakes int
 	joinAt          Position // where who joins begins, and who fell behind continues
 	joinDTS         int64
+	// joinPackets have been written since joinAt.
+	joinPackets int
+	// adrift: too much has come since a keyframe, and joinAt goes along with the end. See drift.
+	adrift bool
 	// joinable: joinAt is at a frame of the running publication.
 	joinable bool
 	// between: the publication has ended and no other has begun. Who joins waits at the end.
@@ -49,11 +52,13 @@ type Log struct {
 	// retired: closed because its clock has come to its end, while the stream goes on.
 	retired bool
 	tracks  remux.Tracks
-	// The newest of each, which who joins is sent first.
-	metadata, video, audio *remux.Packet
+	// What who joins is sent first, and states after it.
+	metadata, video, audio setup
 	states                 remux.States
 	// configs counts the changes of those, so that who jumps knows what it missed.
 	configs uint64
+	// unaware: somebody joined this publication before all of a setup was confirmed.
+	unaware bool
 	// wake is closed and replaced when there is something new to read.
 	wake    chan struct{}
 	pending *time.Timer
@@ -70,10 +75,6 @@ type Log struct {
 	// viewers is guarded by the mutex of Logs.
 	viewers int
 }
-
-// audioJoin is how far apart, in ms, the places are where a viewer may join a stream without
-// video: it begins with up to so much, which lets a player start at once.
-const audioJoin = 1_000
 
 // New returns an empty log.
 func New(format Format, options Options) *Log {
@@ -103,7 +104,11 @@ func (l *Log) Begin(tracks remux.Tracks) {
 		Video: tracks.Video && !l.options.NoVideo,
 	}
 	l.begun, l.joinable, l.keyed, l.between = true, false, false, false
-	l.joinAt = l.endLocked()
+	l.joinAt, l.joinPackets, l.adrift = l.endLocked(), 0, false
+	for _, s := range l.setups() {
+		s.confirmed = false
+	}
+	l.unaware = false
 	if len(l.states.All()) > 0 {
 		l.states.Reset()
 		l.configs++
@@ -122,53 +127,8 @@ func (l *Log) Write(pkt *remux.Packet) {
 		return
 	}
 	l.append(pkt)
+	l.drift(pkt)
 	l.wakeSoon()
-}
-
-// note keeps what who joins must be sent, and where it begins. It returns false for a
-// configuration that says nothing new.
-func (l *Log) note(pkt *remux.Packet) bool {
-	var kept **remux.Packet
-	switch pkt.Kind {
-	case remux.Metadata:
-		kept = &l.metadata
-	case remux.VideoConfig:
-		kept = &l.video
-	case remux.AudioConfig:
-		kept = &l.audio
-	case remux.VideoState, remux.AudioState:
-		if l.states.Keep(pkt) {
-			l.configs++
-		}
-		return true
-	default:
-		l.clock.start(pkt.DTS)
-		if l.joins(pkt) {
-			l.release() // who joins begins after it
-			l.joinAt, l.joinDTS, l.joinable, l.starting = l.endLocked(), pkt.DTS, true, true
-		}
-		l.keyed = l.keyed || pkt.Keyframe
-		return true
-	}
-	if *kept != nil && bytes.Equal((*kept).Payload, pkt.Payload) {
-		return false
-	}
-	*kept = pkt
-	l.configs++
-	return true
-}
-
-// joins reports whether who joins from now on begins with this frame: a keyframe, or a frame now
-// and then where there is no video. A publication's first keyframe does not count if sound came
-// shortly before it: who joins gets that too, as who was there did.
-func (l *Log) joins(pkt *remux.Packet) bool {
-	switch {
-	case !l.joinable:
-		return true
-	case !l.tracks.Video || (pkt.Keyframe && !l.keyed):
-		return pkt.DTS-l.joinDTS >= audioJoin
-	}
-	return pkt.Keyframe
 }
 
 // End implements remux.Sink: viewers stay and wait for the next publication.
