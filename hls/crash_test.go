@@ -42,7 +42,8 @@ func storeOf(t *testing.T, blobs map[string][]byte) *faultyStore {
 	return store
 }
 
-// crash ends the server as kill -9 does: what is in the storage stays as it is.
+// crash ends the server as kill -9 does: what is in the storage stays as it is. A storage that took nothing goes on
+// so, another is well.
 func (s *stage) crash() {
 	s.t.Helper()
 	s.look()
@@ -54,10 +55,17 @@ func (s *stage) crash() {
 		s.sink.Close()
 		s.sink = nil
 	}
+	faults := &faultyStore{}
+	s.store.mu.Lock()
+	faults.faultsOf(s.store)
+	s.store.mu.Unlock()
 	s.store.heal()
 	s.stop()
 	s.server = nil
 	s.store = storeOf(s.t, blobs)
+	if faults.keeping != nil || faults.stalled {
+		s.store.faultsOf(faults)
+	}
 }
 
 // restart starts the next process.

@@ -33,6 +33,14 @@ func (f *faultyStore) heal() {
 	}
 }
 
+// faultsOf makes it fail as another does.
+func (f *faultyStore) faultsOf(other *faultyStore) {
+	f.failing, f.onlyPut, f.slow, f.keeping, f.stalled = other.failing, other.onlyPut, other.slow, other.keeping, other.stalled
+	if other.stuck != nil {
+		f.stuck = make(chan struct{})
+	}
+}
+
 // keep has what should go stay, unless err is nil.
 func (f *faultyStore) keep(err error) {
 	f.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -73,13 +74,21 @@ func (l *leftover) list(storage Storage) error {
 
 func (l *leftover) folder() string { return string(l.name) + "/" + l.incarnation }
 
+// errUnread: the journal could not be read, and may be whole.
+var errUnread = errors.New("read the journal")
+
+// isKept reports whether the channel cannot be continued now, and perhaps can be later, by another process.
+func (l *leftover) isKept() bool {
+	return errors.Is(l.err, errVersion) || errors.Is(l.err, errUnread) && !errors.Is(l.err, fs.ErrNotExist)
+}
+
 func (l *leftover) last() *entry { return &l.text.entries[len(l.text.entries)-1] }
 
 // read reads the whole journal.
 func (l *leftover) read(storage Storage) error {
 	text, err := readBlob(storage, l.folder()+"/"+journalName, maxJournal)
 	if err != nil {
-		return fmt.Errorf("read the journal: %w", err)
+		return fmt.Errorf("%w: %w", errUnread, err)
 	}
 	if l.text, err = readJournal(text); err != nil {
 		return err

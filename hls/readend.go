@@ -39,7 +39,7 @@ func (r *restOfJournal) close() {
 func (l *leftover) readEnd(storage Storage) error {
 	blob, err := storage.Open(l.folder() + "/" + journalName)
 	if err != nil {
-		return fmt.Errorf("read the journal: %w", err)
+		return fmt.Errorf("%w: %w", errUnread, err)
 	}
 	if info, err := blob.Stat(); err == nil && info.Size() > wholeJournal {
 		for n := int64(journalEnd); n < info.Size(); n *= 2 {

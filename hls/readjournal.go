@@ -42,7 +42,8 @@ var (
 // it can be believed, since each entry says all that is needed: so what is returned is
 // the newest run of records that are whole and follow each other. If the newest record
 // itself is damaged it is an error: nobody knows then what was listed, and the stream
-// must not go on under the same address.
+// must not go on under the same address. The same holds for a journal of another version, which
+// says what this one cannot know.
 func readJournal(text []byte) (journalText, error) {
 	var t journalText
 	end := bytes.LastIndexByte(text, '\n') + 1
@@ -50,6 +51,9 @@ func readJournal(text []byte) (journalText, error) {
 	lines := journalLines(text[:end])
 	if len(lines) == 0 {
 		return t, errNoRecord
+	}
+	if errors.Is(lines[0].err, errVersion) {
+		return t, lines[0].err
 	}
 	if lines[0].err == nil && lines[0].record.Open == nil {
 		t.fault = errNoOpening

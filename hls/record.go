@@ -147,6 +147,9 @@ func parseLine(line []byte) (record, error) {
 	return r, r.check()
 }
 
+// errVersion: another version of Headwater wrote the journal.
+var errVersion = errors.New("a version of the journal that is not known")
+
 // check refuses what no server wrote.
 func (r *record) check() error {
 	kinds := 0
@@ -159,7 +162,7 @@ func (r *record) check() error {
 	case kinds != 1:
 		return errors.New("not one of open, segment and end")
 	case r.Open != nil && r.Open.Version != journalVersion:
-		return fmt.Errorf("version %d is unknown", r.Open.Version)
+		return fmt.Errorf("%w: %d", errVersion, r.Open.Version)
 	case r.Segment != nil:
 		return r.Segment.check()
 	}

@@ -1,11 +1,15 @@
 package hls
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/headwater-live/headwater/e2e/hlscheck"
@@ -334,6 +338,89 @@ func TestFiftyCrashesAtRandomMoments(t *testing.T) {
 			if v.URL != s.history.Media[0].URL {
 				t.Fatalf("the playlist moved to %s", v.URL)
 			}
+		}
+	})
+}
+
+// unreadable is a storage that does not give the journals out.
+type unreadable struct {
+	*faultyStore
+	mu    sync.Mutex
+	times int // how often it does not
+}
+
+func (u *unreadable) Open(name string) (Blob, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if path.Base(name) == journalName && u.times > 0 {
+		u.times--
+		return nil, syscall.EIO
+	}
+	return u.faultyStore.Open(name)
+}
+
+func TestAStreamWhoseJournalCannotBeReadIsLeftAlone(t *testing.T) {
+	for _, times := range []int{1, 2} {
+		onStage(t, Config{}, func(s *stage) {
+			e := at25(25)
+			s.publish(e, 0, 20_000)
+			was := s.lastMedia()
+			s.crash()
+			before := contents(t, s.store.Memory)
+			s.serveFromAgain(&unreadable{faultyStore: s.store, times: times})
+			if code := s.get(was.URL).Code; (code == 200) != (times == 1) {
+				t.Errorf("it could not be read %d times: %d", times, code)
+			}
+			if after := contents(t, s.store.Memory); len(after) != len(before) {
+				t.Errorf("%d of %d blobs are left", len(after), len(before))
+			}
+			if times == 2 {
+				s.publish(e, 20_040, 24_500) // a new incarnation, whose numbers are higher
+				now := s.lastMedia()
+				s.crash()
+				s.restart()
+				if w := s.get("/live/test/index.m3u8"); !strings.Contains(w.Body.String(), path.Base(path.Dir(now.URL))) {
+					t.Errorf("the next process goes on with the older one:\n%s", w.Body)
+				}
+			}
+		})
+	}
+}
+
+// serveFromAgain starts the next process with a storage.
+func (s *stage) serveFromAgain(store Storage) {
+	config := s.config
+	config.Storage = store
+	s.server = NewServer(config)
+	if err := s.server.Restore(); err != nil {
+		s.t.Fatal(err)
+	}
+	synctest.Wait()
+}
+
+func TestAJournalOfAnotherVersionIsLeftAlone(t *testing.T) {
+	onStage(t, Config{}, func(s *stage) {
+		s.publish(at25(25), 0, 20_000)
+		was := s.lastMedia()
+		s.crash()
+		blobs := contents(t, s.store.Memory)
+		for name, text := range blobs {
+			if path.Base(name) == journalName {
+				_, lines, _ := strings.Cut(string(text), "\n")
+				o := opening{Version: journalVersion + 1, Stream: string(testName), Incarnation: path.Base(path.Dir(name))}
+				blobs[name] = append((&record{Open: &o}).appendLine(nil), lines...)
+			}
+		}
+		s.store = storeOf(t, blobs)
+		s.restart()
+		if code := s.get(was.URL).Code; code != 404 {
+			t.Errorf("the playlist: %d", code)
+		}
+		if left := contents(t, s.store.Memory); len(left) != len(blobs) {
+			t.Errorf("%d of %d blobs are left", len(left), len(blobs))
+		}
+		if _, err := Verify(s.store.Memory); !errors.Is(err, errVersion) {
+			t.Errorf("verify: %v", err)
 		}
 	})
 }

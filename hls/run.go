@@ -82,10 +82,11 @@ func (c *Channel) publish(s *segment) {
 	s.uri = segmentURI(s.sequence, c.tag)
 	s.listed = c.server.config.Now()
 	c.window.target = s.target.duration()
+	s.due = c.due(s.cut, s.duration)
 	left := c.window.add(s, c.size, time.Now())
 	c.writer.add(s)
 	c.await(s.tried)
-	if !c.awaitWitness(s.sequence + 1) {
+	if !c.awaitWitness(s.sequence+1, s.tried, s.due) {
 		return
 	}
 	if s.stored.Load() {
@@ -131,8 +132,9 @@ func (c *Channel) finish(now time.Time) {
 		return
 	}
 	date := c.server.config.Now()
-	c.await(c.writer.end(ending{Date: date.UTC().Truncate(time.Millisecond)}))
-	if !c.awaitWitness(allSaid) {
+	tried := c.writer.end(ending{Date: date.UTC().Truncate(time.Millisecond)})
+	c.await(tried)
+	if !c.awaitWitness(allSaid, tried, c.due(now, 0)) {
 		return
 	}
 	c.render(date)

@@ -18,6 +18,7 @@ type segment struct {
 	description   description
 
 	cut time.Time // when it was handed over
+	due time.Time // when it has to be listed, whatever the storage does
 
 	// Set when it is listed, then constant.
 

@@ -28,10 +28,12 @@ type witness struct {
 	told uint64
 	// takenBack counts the removals: a file that was opened before the newest is gone.
 	takenBack uint64
-	removing  bool
-	fault     error         // of the newest removal
-	said      bool          // the log says that the journal was taken back
-	changed   chan struct{} // closed when any of it changes; nil if nobody waits
+	// beyond: viewers were told more than a journal says that cannot be removed.
+	beyond   bool
+	removing bool
+	fault    error         // of the newest removal
+	said     bool          // the log says that the journal was taken back
+	changed  chan struct{} // closed when any of it changes; nil if nobody waits
 }
 
 // claim is what a journal says that may be there.
@@ -45,12 +47,17 @@ const allSaid = math.MaxUint64
 
 func (c claim) contradicts(level uint64) bool { return c.there && c.level < level }
 
+// contradicts reports whether a journal may be there that says less than level; w.mu is held.
+func (w *witness) contradicts(level uint64) bool {
+	return w.file.contradicts(level) || w.writing.contradicts(level)
+}
+
 // allows reports whether viewers may be told as much as level, which they are then. If
 // not, changed is closed when it is worth asking again.
 func (w *witness) allows(level uint64) (ok bool, changed <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.file.contradicts(level) && !w.writing.contradicts(level) {
+	if w.beyond || !w.contradicts(level) {
 		w.told = max(w.told, level)
 		return true, nil
 	}
@@ -62,6 +69,7 @@ func (w *witness) allows(level uint64) (ok bool, changed <-chan struct{}) {
 
 // change lets those who wait ask again; w.mu is held.
 func (w *witness) change() {
+	w.beyond = w.beyond && w.contradicts(w.told)
 	if w.changed != nil {
 		close(w.changed)
 		w.changed = nil
@@ -159,29 +167,74 @@ func (w *witness) takeBack(storage Storage, name string, log *slog.Logger) {
 		}
 		w.change()
 	} else if before == nil {
-		log.Error("nothing is listed: segments can neither be written down nor the journal be removed", "error", err)
+		log.Error("the journal was not removed", "error", err)
 	}
 }
 
+// goBeyond lets viewers be told more than the journal says, which can neither be written nor be removed, until it
+// says so.
+func (w *witness) goBeyond(log *slog.Logger) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.beyond = true
+	log.Error("segments are listed that can neither be written down nor the journal be removed: " +
+		"a server that is killed before it can may list less than now")
+}
+
+const (
+	// reserve is what listing a segment may take at the end of the time that it has.
+	reserve = 100 * time.Millisecond
+	// removalTime is how long a listing that is late waits for the removal of the journal.
+	removalTime = 100 * time.Millisecond
+)
+
+// due returns when a segment of that duration, which was finished at cut, has to be
+// listed, whatever the storage does: 1.5 target durations after the one before (RFC
+// 8216bis, 6.2.1), but not before the storage had StoreTimeout.
+func (c *Channel) due(cut time.Time, duration ticks) time.Time {
+	return cut.Add(max(c.server.config.StoreTimeout, c.window.target*3/2-duration.duration()-reserve))
+}
+
+// isStopping reports whether the next process goes on with the playlist, if the journal is there.
+func (c *Channel) isStopping() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stopping || c.server.ctx.Err() != nil
+}
+
 // awaitWitness waits until viewers may be told as much as level. It is false if the
-// server had to stop before.
+// server had to stop before. tried is closed when it was tried to write that down, until is
+// how long that may take.
 //
-// Where the storage can neither take a record nor remove the journal nothing is listed
-// until it can: the playlist stays as it was, and what comes waits in memory, which is
-// bounded (handOver).
-func (c *Channel) awaitWitness(level uint64) bool {
+// What failed, or takes longer, is not waited for: the journal goes. Where the storage does
+// not even remove it, it is listed all the same: who watches now is not made to wait for
+// a crash that may never come, and a process that starts while the storage cannot be
+// written goes on with nothing (Restore). At a stop there is time: no more segments come.
+func (c *Channel) awaitWitness(level uint64, tried <-chan struct{}, until time.Time) bool {
 	w := &c.writer.journal.witness
+	timer := time.NewTimer(time.Until(until))
+	defer timer.Stop()
+	remove, late := false, false
 	for {
 		ok, changed := w.allows(level)
+		patient := c.isStopping()
+		if !ok && late && !patient {
+			w.goBeyond(c.log)
+			continue
+		}
+		if (ok || remove && !patient) && w.mustRemove(level) {
+			c.server.channels.Go(func() { w.takeBack(c.server.config.Storage, c.writer.journal.name, c.log) })
+		}
 		if ok {
 			return true
 		}
-		if w.mustRemove(level) {
-			c.server.channels.Go(func() { w.takeBack(c.server.config.Storage, c.writer.journal.name, c.log) })
-		}
 		select {
 		case <-changed:
-		case <-time.After(retryStore):
+		case <-tried:
+			remove, tried = true, nil
+		case <-timer.C:
+			remove, late = true, remove
+			timer.Reset(removalTime)
 		case <-c.server.hard.Done():
 			return false
 		}

@@ -52,7 +52,7 @@ func TestTheJournalGoesBeforeWhatItDoesNotSayIsListedAndComesBackWhole(t *testin
 	})
 }
 
-func TestNothingIsListedWhileTheJournalCanNeitherBeWrittenNorRemoved(t *testing.T) {
+func TestTheStreamGoesOnWhileTheJournalCanNeitherBeWrittenNorRemoved(t *testing.T) {
 	for name, fail := range map[string]func(*faultyStore){
 		"the disk is read-only": func(f *faultyStore) { f.set(syscall.EROFS, 0); f.keep(syscall.EROFS) },
 		"the disk hangs":        func(f *faultyStore) { f.block(); f.stalled = true },
@@ -62,32 +62,113 @@ func TestNothingIsListedWhileTheJournalCanNeitherBeWrittenNorRemoved(t *testing.
 				onStage(t, Config{}, func(s *stage) {
 					e := at25(25)
 					s.publish(e, 0, 10_000)
-					s.look()
-					was := s.lastMedia()
 					fail(s.store)
 					s.send(e.frames(10_000, 30_000))
-					if got := s.lastMedia(); string(got.Body) != string(was.Body) {
-						t.Errorf("listed meanwhile:\n%s", got.Body)
-					}
 					if h := s.server.Health(); h.OK {
 						t.Error("the storage is said to be well")
 					}
 					if crash {
+						was := s.lastMedia()
 						s.crash()
 						s.restart()
-						if w := s.get(was.URL); w.Body.String() != string(was.Body) {
-							t.Errorf("after a crash: %d\n%s\nwas\n%s", w.Code, w.Body, was.Body)
+						if w := s.get(was.URL); w.Code != 404 {
+							t.Errorf("after a crash, while the storage takes nothing: %d\n%s", w.Code, w.Body)
+						}
+						s.store.heal()
+						s.pass(2 * time.Second)
+						s.crash()
+						s.restart()
+						if w := s.get(was.URL); w.Code != 404 {
+							t.Errorf("when the storage is well, later: %d\n%s", w.Code, w.Body)
 						}
 						return
 					}
 					s.store.heal()
 					s.send(e.frames(30_000, 40_000))
 					s.leave()
-					s.accounts(s.report("segment-late", "playlist-unavailable", "date-not-now"))
+					s.accounts(s.report())
 					if lost := s.server.Metrics().SegmentsLost.Load(); lost != 0 {
 						t.Errorf("%d segments were lost", lost)
 					}
+					was := s.lastMedia()
+					s.crash()
+					s.restart()
+					if w := s.get(was.URL); w.Body.String() != string(was.Body) {
+						t.Errorf("after a crash when it was well again: %d\n%s\nwas\n%s", w.Code, w.Body, was.Body)
+					}
 				})
+			}
+		})
+	}
+}
+
+func TestADiskThatStandsStillForHalfASecondCostsNoJournal(t *testing.T) {
+	onStage(t, Config{}, func(s *stage) {
+		store := &countingStore{faultyStore: s.store}
+		s.serveFrom(store)
+		e := at25(25)
+		s.publish(e, 0, 10_000)
+		s.store.set(nil, 400*time.Millisecond)
+		s.send(e.frames(10_000, 12_000))
+		s.store.set(nil, 0)
+		s.send(e.frames(12_000, 20_000))
+		s.leave()
+		s.accounts(s.report())
+
+		if store.removed != 0 {
+			t.Errorf("the journal was removed %d times", store.removed)
+		}
+	})
+}
+
+func TestASlowDiskDoesNotMakeAndRemoveTheJournalAgainAndAgain(t *testing.T) {
+	for _, store := range []*countingStore{
+		{took: 0},
+		{took: 700 * time.Millisecond}, // the journal, when it is made anew
+	} {
+		for _, all := range []time.Duration{0, 160 * time.Millisecond, 500 * time.Millisecond, time.Second} {
+			onStage(t, Config{}, func(s *stage) {
+				store.faultyStore, store.removed = s.store, 0
+				s.serveFrom(store)
+				e := at25(25)
+				s.publish(e, 0, 10_000)
+				s.store.set(nil, 3*time.Second)
+				s.send(e.frames(10_000, 12_000))
+				s.store.set(nil, all)
+				s.send(e.frames(12_000, 112_000))
+				if store.removed > 3 {
+					t.Errorf("a write takes %v, making the journal %v more: it was removed %d times", all, store.took, store.removed)
+				}
+				s.store.set(nil, 0)
+			})
+		}
+	}
+}
+
+func TestAGracefulStopLeavesTheJournalHoweverSlowTheDisk(t *testing.T) {
+	for _, long := range []bool{true, false} { // whether it was slow before the stop
+		onStage(t, Config{}, func(s *stage) {
+			e := at25(25)
+			s.publish(e, 0, 20_000)
+			s.store.set(nil, 1200*time.Millisecond)
+			if long {
+				s.send(e.frames(20_000, 40_000))
+				if s.journals() != 0 {
+					t.Error("the disk is not slow enough for the test to show something")
+				}
+			}
+			s.look()
+			was := s.lastMedia()
+			s.server.Stop()
+			s.sink.End()
+			s.sink.Close()
+			s.sink = nil
+			s.stop()
+			s.server, s.store = nil, storeOf(t, contents(t, s.store.Memory))
+			s.restart()
+			w := s.get(was.URL)
+			if w.Code != 200 || len(uris(w.Body.String())) < 6 {
+				t.Errorf("slow before: %t: after a stop and a start: %d\n%s", long, w.Code, w.Body)
 			}
 		})
 	}
@@ -120,7 +201,7 @@ func TestADiskThatIsSlowForAWhileGetsItsJournalAgain(t *testing.T) {
 	onStage(t, Config{}, func(s *stage) {
 		e := at25(25)
 		s.publish(e, 0, 10_000)
-		s.store.set(nil, 700*time.Millisecond)
+		s.store.set(nil, 1200*time.Millisecond)
 		s.send(e.frames(10_000, 40_000))
 		if s.journals() != 0 {
 			t.Error("there is a journal")
@@ -176,8 +257,16 @@ func TestWhateverFailsAndWheneverItIsKilledNoPlaylistGoesBack(t *testing.T) {
 				if len(s.history.Media) > 0 {
 					was = s.lastMedia().URL
 				}
+				beyond := s.sink != nil && s.isBeyond()
 				s.crash()
+				if beyond { // or else what docs/journal.md says remains
+					s.store.failing, s.store.keeping = syscall.EROFS, syscall.EROFS
+				}
 				s.restart()
+				if s.store.keeping != nil || s.store.stalled { // nothing is taken up, and goes when it can
+					s.store.heal()
+					s.pass(2 * time.Second)
+				}
 				if w := s.get("/live/test/index.m3u8"); w.Code == 200 && strings.Contains(was, uris(w.Body.String())[0]) {
 					continued++
 				}
@@ -191,8 +280,48 @@ func TestWhateverFailsAndWheneverItIsKilledNoPlaylistGoesBack(t *testing.T) {
 	}
 }
 
+// isBeyond reports whether more is listed than a journal says that could not be removed.
+func (s *stage) isBeyond() bool {
+	synctest.Wait()
+	w := &s.channel().writer.journal.witness
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.beyond
+}
+
 // now is the media time.
 func (s *stage) now() int64 { return time.Since(s.began).Milliseconds() }
+
+// countingStore counts the journal's removals, and takes longer to make it.
+type countingStore struct {
+	*faultyStore
+	took    time.Duration
+	removed int
+}
+
+func (c *countingStore) Put(ctx context.Context, name string, parts [][]byte) error {
+	if path.Base(name) == journalName {
+		time.Sleep(c.took)
+	}
+	return c.faultyStore.Put(ctx, name, parts)
+}
+
+func (c *countingStore) Remove(name string) error {
+	if path.Base(name) == journalName {
+		c.mu.Lock()
+		c.removed++
+		c.mu.Unlock()
+	}
+	return c.faultyStore.Remove(name)
+}
+
+// serveFrom starts the server anew with a storage.
+func (s *stage) serveFrom(store Storage) {
+	s.stop()
+	config := s.config
+	config.Storage = store
+	s.server = NewServer(config)
+}
 
 // takingStore removes the journal, as a listing that cannot wait does, while a journal is put there.
 type takingStore struct {

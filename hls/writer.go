@@ -41,20 +41,17 @@ type writer struct {
 	// Of the goroutine.
 
 	journal journal
-	stale   bool      // the journal says missing of what is there
-	slow    bool      // the newest segment took longer than a listing waits
-	newest  time.Time // when it was stored
+	stale   bool          // the journal says missing of what is there
+	slow    bool          // the newest segment and its record took longer than a listing waits
+	newest  time.Time     // when it was stored
+	putting time.Duration // how long that took
+	// recording is how long the newest record took, at the time recorded.
+	recording time.Duration
+	recorded  time.Time
 }
 
 // retryStore is how long a failed storage is left alone.
 const retryStore = time.Second
-
-// slowRest is how long a storage that is slow must have had nothing to store, for its
-// journal to be made anew. While it is made nothing else can be listed.
-const slowRest = 10 * time.Second
-
-// errSlow: there is no journal, and the storage would take too long to make it.
-var errSlow = errors.New("the storage is slow: the journal waits")
 
 func newWriter(s *Server, folder string, log *slog.Logger, changed func()) *writer {
 	return &writer{
@@ -211,15 +208,9 @@ func (w *writer) remake(ctx context.Context) error {
 	if w.postpones() {
 		return errSlow
 	}
-	w.begin()
-	err := w.journal.rewrite(ctx)
+	err := w.timed(func() error { return w.journal.rewrite(ctx) })
 	w.stale = err != nil
 	return err
-}
-
-// postpones reports whether there is no journal and the storage is not up to making it.
-func (w *writer) postpones() bool {
-	return w.slow && w.journal.witness.absent() && time.Since(w.newest) < slowRest
 }
 
 // begin notes that the goroutine asks the storage for something, pause that it does
@@ -262,7 +253,8 @@ func (w *writer) put(ctx context.Context, s *segment) error {
 	began := time.Now()
 	err := w.server.config.Storage.Put(ctx, w.folder+"/"+s.uri, data)
 	w.newest = time.Now()
-	w.slow = w.newest.Sub(began) > w.server.config.StoreTimeout
+	w.putting = w.newest.Sub(began)
+	w.judge(s)
 	if err != nil {
 		return err
 	}
@@ -290,8 +282,9 @@ func (w *writer) record(ctx context.Context, queue []*segment, oldest uint64) er
 			err = errSlow
 			continue
 		}
-		w.begin()
-		err = w.journal.add(ctx, s.entry(), oldest, s.totals.Peak)
+		err = w.timed(func() error { return w.journal.add(ctx, s.entry(), oldest, s.totals.Peak) })
+		w.judge(s)
+		w.slow = w.slow || len(queue) == 1 && time.Now().After(s.due)
 		if err != nil {
 			w.server.metrics.StorageErrors.Add(1)
 		}
