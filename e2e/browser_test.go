@@ -109,7 +109,7 @@ type playback struct {
 }
 
 // playInBrowser starts Chromium on a page of another origin than the media's,
-// which plays url with hls.js (kind "hls") or mpegts.js ("flv", "ws", "ts").
+// which plays url with hls.js (kind "hls"), mpegts.js ("flv", "ws", "ts") or flv.js ("flvjs").
 func playInBrowser(ctx context.Context, t *testing.T, kind, url string, limit time.Duration) *playback {
 	t.Helper()
 	site := httptest.NewServer(playerSite())
@@ -158,6 +158,7 @@ func playerSite() http.Handler {
 	for path, file := range map[string]string{
 		"/hls.js":    "hls.js/dist/hls.min.js",
 		"/mpegts.js": "mpegts.js/dist/mpegts.js",
+		"/flv.js":    "flv.js/dist/flv.js",
 	} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			http.ServeFile(w, r, filepath.Join(browserDir, "node_modules", filepath.FromSlash(file)))

@@ -21,7 +21,7 @@ const (
 // browser runs at a time: decoding in software is what costs most in this package.
 func TestBrowserPlays(t *testing.T) {
 	s := startServer(t)
-	for _, kind := range []string{"hls", "flv", "ws", "ts"} {
+	for _, kind := range []string{"hls", "flv", "flvjs", "ws", "ts"} {
 		t.Run(kind, func(t *testing.T) { testBrowserPlays(t, s.origin, kind) })
 	}
 }
@@ -33,7 +33,7 @@ func testBrowserPlays(t *testing.T, o origin, kind string) {
 	name := "browser-" + kind
 	pushUnderReferee(ctx, t, src.path, o, name)
 
-	url := map[string]string{"hls": o.hlsURL(name), "flv": o.flvURL(name), "ws": o.wsURL(name), "ts": o.tsURL(name)}[kind]
+	url := map[string]string{"hls": o.hlsURL(name), "flv": o.flvURL(name), "flvjs": o.flvURL(name), "ws": o.wsURL(name), "ts": o.tsURL(name)}[kind]
 	waitForHLS(ctx, t, o.hlsURL(name), 3) // a player starts three segments behind the live edge
 	p := playInBrowser(ctx, t, kind, url, time.Minute)
 	p.started(ctx, t)

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -242,6 +243,12 @@ func outage(ctx context.Context, t *testing.T, s *server, stop func(), fronts ma
 		for kind, f := range fronts {
 			f.mustBeKnown(t, kind, f.get(ctx, t, f.media))
 			f.mustBeKnown(t, kind, f.get(ctx, t, f.index))
+		}
+	}
+	for kind, f := range fronts { // a page of another site shall see that it is a 503
+		if got := f.get(ctx, t, "/live/never-asked-for/index.m3u8"); got.status != http.StatusServiceUnavailable ||
+			!slices.Equal(got.header.Values("Access-Control-Allow-Origin"), []string{"*"}) || got.header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s, of what it has not: status %d, %v", kind, got.status, got.header)
 		}
 	}
 	again := startSwift(t, s.storage, "--hls.segment", cdnTarget.String())

@@ -221,6 +221,9 @@ func (o *benchOptions) verdict(r *load.Report) error {
 		if missing := int64(v.Count) - v.Joined; missing > 0 && !r.Interrupted {
 			return fmt.Errorf("%d of %d %s viewers never received anything", missing, v.Count, v.Protocol)
 		}
+		if v.Count > 0 && v.LeastBytes == 0 && !r.Interrupted { // an answer is not media yet
+			return fmt.Errorf("not every %s viewer received something while it was measured", v.Protocol)
+		}
 	}
 	if lost, of := r.Lost(); o.maxLost >= 0 && lost > o.maxLost {
 		return fmt.Errorf("%d of %d frames were lost", lost, of)

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
@@ -94,9 +96,9 @@ func sampleReport() *load.Report {
 		Publishers: load.PublisherReport{Count: 1, Connected: 1, BitsPerSec: 2.6e6, Frames: 300,
 			Late: load.Delays{Count: 300, P99: 50}},
 		Viewers: []load.ViewerReport{
-			{Protocol: load.HTTPFLV, Count: 3, Joined: 3, Connected: 2, Frames: 900, Lost: 7, Stalls: 1,
+			{Protocol: load.HTTPFLV, Count: 3, Joined: 3, Connected: 2, LeastBytes: 1, Frames: 900, Lost: 7, Stalls: 1,
 				Delay: load.Delays{Count: 900, P50: 45.1, P90: 84, P99: 99.5, Max: 149.6}, Reconnects: 2, Errors: map[string]int64{"status 404": 2}},
-			{Protocol: load.HLS, Count: 1, Joined: 1, Connected: 1},
+			{Protocol: load.HLS, Count: 1, Joined: 1, Connected: 1, LeastBytes: 1},
 		},
 	}
 }
@@ -163,6 +165,20 @@ func TestTheScreenIsDrawnInPlaceOnATerminalAndInLinesElsewhere(t *testing.T) {
 	s.end()
 	if want := "headwater: measuring 5 of 10 s, 1 publishers, 2 HTTP-FLV, 1 HLS\n"; lines.String() != want {
 		t.Errorf("%q, want %q", lines.String(), want)
+	}
+}
+
+func TestAServerThatOnlyAnswersFails(t *testing.T) {
+	mute := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}))
+	t.Cleanup(mute.Close)
+	out, err := command(t, "headwater", "bench", "--publishers", "0", "--flv", "2", "--flv-url", mute.URL+"/live/x.flv",
+		"--warmup", "0s", "--duration", "500ms").CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != exitFailed || !strings.Contains(string(out), "received something") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

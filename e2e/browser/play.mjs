@@ -1,7 +1,7 @@
 // Plays one URL in a headless Chromium and prints what happens, one JSON object
 // a line, four times a second, so that a test can act while it plays.
 //
-//   node play.mjs --page URL --kind hls|flv|ws|ts --url URL --profile DIR --seconds N [--chromium PATH]
+//   node play.mjs --page URL --kind hls|flv|flvjs|ws|ts --url URL --profile DIR --seconds N [--chromium PATH]
 //
 // It ends after N seconds, on SIGTERM, or when its stdin is closed.
 

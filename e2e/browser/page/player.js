@@ -1,5 +1,5 @@
 // A player as a web site would build it, with the libraries' default settings.
-// It plays what its query names, ?kind=hls|flv|ws|ts&url=..., and keeps count of what
+// It plays what its query names, ?kind=hls|flv|flvjs|ws|ts&url=..., and keeps count of what
 // a viewer would notice. The driver reads window.sample().
 'use strict';
 
@@ -32,10 +32,17 @@ const players = {
   ts(url) {
     players.mpegts('mpegts', url);
   },
+  flvjs(url) {
+    players.stream(flvjs, 'flv', url);
+  },
   mpegts(type, url) {
-    const player = mpegts.createPlayer({type, isLive: true, url});
-    player.on(mpegts.Events.ERROR, (type, details, info) => seen.fatal.push(describe(type, details, info && info.msg)));
-    player.on(mpegts.Events.LOADING_COMPLETE, () => { seen.ended = true; });
+    players.stream(mpegts, type, url);
+  },
+  // mpegts.js has kept the interface of flv.js, which it comes from.
+  stream(library, type, url) {
+    const player = library.createPlayer({type, isLive: true, url});
+    player.on(library.Events.ERROR, (type, details, info) => seen.fatal.push(describe(type, details, info && info.msg)));
+    player.on(library.Events.LOADING_COMPLETE, () => { seen.ended = true; });
     player.attachMediaElement(video);
     player.load();
   },
