@@ -1,10 +1,13 @@
 package edge
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // open opens a file of a temporary folder anew.
@@ -76,5 +79,55 @@ func TestAFileOnItsWayIntoMemoryIsNotTakenToBeThere(t *testing.T) {
 	remote.endSlow(true)
 	if remote.isLocal(fd) {
 		t.Error("what is not on a local disk is taken to be there when it was read")
+	}
+}
+
+func TestWhatLeavesTheMemoryMeanwhileIsSentAsIfItWaitedForADisk(t *testing.T) {
+	const size = 24 << 20
+	name := filepath.Join(t.TempDir(), "a.ts")
+	w, err := os.Create(name)
+	if err == nil {
+		_, err = w.Write(make([]byte, size))
+	}
+	if err = errors.Join(err, w.Sync(), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	f := open(t, name, noATime)
+	conn, peer := connect(t)
+	if err := errors.Join(peer.SetReadBuffer(16<<10), conn.SetWriteBuffer(64<<10), peer.SetDeadline(time.Now().Add(30*time.Second))); err != nil {
+		t.Fatal(err)
+	}
+	s := &conn.sender
+	if err := s.open(conn.TCPConn); err != nil {
+		t.Fatal(err)
+	}
+	var note atomic.Int32
+	s.note, s.source, s.left, s.untried = (*fileNote)(&note), int(f.Fd()), size, true
+	if s.quick = s.isQuick(size); s.quick != (onLocalDisk(s.source) && inMemory(s.source, 0, size)) {
+		t.Fatal("what is in memory is not sent quickly")
+	}
+	if !s.quick {
+		t.Log("this kernel does not say what is in memory, or the file system is none of a local disk")
+		return
+	}
+	once := func() {
+		if err := s.raw.Control(func(fd uintptr) { s.sendFile(fd) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if once(); !s.quick || s.left == size || s.left == 0 {
+		t.Fatalf("at first: quick %v, %d of %d bytes left", s.quick, s.left, size)
+	}
+	const dontNeed = 4 // POSIX_FADV_DONTNEED
+	if _, _, errno := syscall.Syscall6(syscall.SYS_FADVISE64, f.Fd(), 0, 0, dontNeed, 0, 0); errno != 0 {
+		t.Fatal(errno)
+	}
+	s.offset, s.left = s.offset+size/2, s.left-size/2 // what is about to be sent may be kept
+	if inMemory(s.source, s.offset, min(s.left, quickPiece)) {
+		t.Log("the kernel keeps it in memory")
+		return
+	}
+	if once(); s.quick || note.Load() == 0 {
+		t.Error("what has left the memory is sent as if it were there")
 	}
 }

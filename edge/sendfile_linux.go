@@ -25,10 +25,13 @@ type sender struct {
 
 	// The arguments and results of sendFile.
 	source int
+	note   *fileNote
 	quick  bool
 	offset int64
 	left   int64
 	errno  syscall.Errno
+	// untried: what quick says was found out just now.
+	untried bool
 }
 
 func (s *sender) open(conn *net.TCPConn) error {
@@ -56,14 +59,17 @@ func (s *sender) sendBody(conn *net.TCPConn, _ io.Reader, body inFile, size int6
 	if err != nil {
 		return 0, err
 	}
-	known := (*fileNote)(note)
-	s.quick = known.isLocal(source) && inMemory(source, offset, size)
+	s.source, s.offset, s.left, s.errno, s.untried = source, offset, size, 0, true
+	s.note = (*fileNote)(note)
+	s.quick = s.isQuick(size)
+	whole := !s.quick && offset == 0
 	if !s.quick {
-		known.beginSlow()
-		defer func() { known.endSlow(offset == 0 && s.left == 0 && s.atEnd(file, size)) }()
+		s.note.beginSlow()
 	}
-	s.source, s.offset, s.left, s.errno = source, offset, size, 0
 	err = s.raw.Write(s.send)
+	if !s.quick {
+		s.note.endSlow(whole && s.left == 0 && s.atEnd(file, size))
+	}
 	if s.errno != 0 {
 		err = os.NewSyscallError("sendfile", s.errno)
 	}
@@ -74,6 +80,11 @@ func (s *sender) sendBody(conn *net.TCPConn, _ io.Reader, body inFile, size int6
 		err = fmt.Errorf("send a file: %w", err)
 	}
 	return size - s.left, err
+}
+
+// isQuick reports whether the next bytes can be sent without waiting for a disk.
+func (s *sender) isQuick(size int64) bool {
+	return s.note.isLocal(s.source) && inMemory(s.source, s.offset, size)
 }
 
 // atEnd reports whether a file is no longer than what was sent.
@@ -92,8 +103,16 @@ func descriptor(file *os.File) (fd int, err error) {
 }
 
 // sendFile makes the system calls; it returns false to be called again when there is room.
+//
+// The rest may have left the memory since, where the client made it wait: then it goes on the slow way.
 func (s *sender) sendFile(fd uintptr) bool {
+	again := !s.untried
+	s.untried = false
 	for s.left > 0 {
+		if s.quick && again && !s.isQuick(min(s.left, quickPiece)) {
+			s.quick = false
+			s.note.beginSlow()
+		}
 		n, errno := s.sendPiece(int(fd))
 		switch {
 		case errno == syscall.EAGAIN:

@@ -50,6 +50,8 @@ type Channel struct {
 
 	restored bool // an earlier process has left the channel, and it may go on
 	adopted  bool // a publisher has taken it over
+	// superseded: there was a newer one, of which nothing is left to serve.
+	superseded bool
 
 	audience audience
 

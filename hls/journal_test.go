@@ -177,7 +177,7 @@ func TestTheJournalDoesNotGrowWithoutBound(t *testing.T) {
 		if got := s.get("/live/test/index.m3u8").Body.String(); got != index {
 			t.Errorf("was\n%s\nis\n%s", index, got)
 		}
-		if v, err := Verify(s.store); err != nil || v.Channels != 1 || v.Segments < 10 {
+		if v, err := Verify(s.store, false); err != nil || v.Channels != 1 || v.Segments < 10 {
 			t.Errorf("%+v, %v", v, err)
 		}
 	})
@@ -191,7 +191,7 @@ func (r *remains) verifyWith(t *testing.T, change func(blobs map[string][]byte, 
 		blobs[name] = bytes.Clone(content)
 	}
 	change(blobs, r.folder+"/")
-	return Verify(storeOf(t, blobs).Memory)
+	return Verify(storeOf(t, blobs).Memory, false)
 }
 
 func TestVerifyNamesTheFirstThingThatIsWrong(t *testing.T) {

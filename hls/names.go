@@ -70,7 +70,11 @@ func (s *Server) current(name remux.StreamName) *published {
 		return nil
 	}
 	for i := len(n.all) - 1; i >= 0; i-- {
-		if p := n.all[i].published.Load(); p != nil && p.index != nil {
+		p := n.all[i].published.Load()
+		if n.all[i].superseded || p != nil && p.withdrawn {
+			return nil
+		}
+		if p != nil && p.index != nil {
 			return p
 		}
 	}

@@ -13,6 +13,8 @@ type published struct {
 	// media is nil while there is no segment to list. index is the multivariant
 	// playlist with URIs relative to /APP/NAME/, byName the same relative to /APP/.
 	media, index, byName *document
+	// withdrawn: they have gone, before their segments do.
+	withdrawn bool
 	// files are the segments that may be fetched, the first of which has the
 	// sequence number first. One without a URI may not.
 	first uint64
@@ -63,6 +65,17 @@ func (c *Channel) refresh() {
 	}
 	next := *before
 	next.first, next.files = c.window.files()
+	c.published.Store(&next)
+}
+
+// withdraw has the playlists not be found any more.
+func (c *Channel) withdraw() {
+	before := c.published.Load()
+	if before == nil || before.withdrawn {
+		return
+	}
+	next := *before
+	next.media, next.index, next.byName, next.withdrawn = nil, nil, nil, true
 	c.published.Store(&next)
 }
 

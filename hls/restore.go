@@ -52,7 +52,7 @@ func (s *Server) Restore() error {
 	}
 	s.numberBehind(kept)
 	slices.SortFunc(found, func(a, b *leftover) int { return cmp.Compare(a.last().Sequence, b.last().Sequence) })
-	s.takeUp(found)
+	s.takeUp(found, all)
 	s.enforceQuota()
 	if len(found) > 0 {
 		s.config.Logger.Info("HLS of an earlier run restored", "channels", len(found), "after", time.Since(began))
@@ -232,8 +232,9 @@ func (s *Server) clean(litter []string) {
 }
 
 // takeUp makes the channels of what was found, which is in the order of sequence
-// numbers: the last channel of a name is the one to go on with.
-func (s *Server) takeUp(found []*leftover) {
+// numbers: the last channel of a name is the one to go on with, unless all has a newer one,
+// which cannot be taken up: viewers are not sent from that to an older one.
+func (s *Server) takeUp(found, all []*leftover) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range found {
@@ -248,9 +249,16 @@ func (s *Server) takeUp(found []*leftover) {
 		n.all = append(n.all, c)
 		n.next = max(n.next, c.window.next)
 	}
+	for _, l := range all {
+		if n := s.byName[l.name]; l.err != nil && n != nil {
+			for _, c := range n.all {
+				c.superseded = c.superseded || c.incarnation < l.incarnation
+			}
+		}
+	}
 	for _, n := range s.byName {
 		for i, c := range n.all {
-			if i < len(n.all)-1 && c.restored { // nobody could write down that it ended
+			if (i < len(n.all)-1 || c.superseded) && c.restored { // nobody could write down that it ended
 				c.restored, c.deserted = false, time.Now()
 			}
 			s.start(c)
@@ -281,13 +289,15 @@ func (l *leftover) fill(c *Channel) {
 	for i := range l.text.entries {
 		e := &l.text.entries[i]
 		s := restoredSegment(e)
-		w.add(s, c.size, now)
+		w.add(s, len(l.text.entries), now) // as it was: the next segment makes it shorter, if it shall be
+		s.head = e.Head
 		w.breaks = e.DiscontinuitySequence
 		s.breaks = w.breaks
 		if s.stored.Load() {
 			c.server.used.Add(s.size)
 		}
 	}
+	setLongest(w.listed)
 	n := 0
 	for n < len(w.listed) && w.listed[n].sequence < head {
 		n++
@@ -296,6 +306,19 @@ func (l *leftover) fill(c *Channel) {
 	w.removed = slices.DeleteFunc(w.removed, func(s *segment) bool { return !s.stored.Load() })
 	c.server.retire(c, w.removed)
 	l.revive(c, now)
+}
+
+// setLongest finds out how long the playlists were that listed each of all segments.
+func setLongest(all []*segment) {
+	for i, newest := range all {
+		var length time.Duration
+		for j := i; j >= 0 && all[j].sequence >= newest.head; j-- {
+			length += all[j].duration.duration()
+		}
+		for j := i; j >= 0 && all[j].sequence >= newest.head; j-- {
+			all[j].longest = max(all[j].longest, length)
+		}
+	}
 }
 
 // revive prepares a filled channel for its next publisher, or for its end.
@@ -309,7 +332,7 @@ func (l *leftover) revive(c *Channel, now time.Time) {
 	w.ended = l.text.ended != nil
 	if w.ended {
 		c.render(l.text.ended.Date)
-		c.server.retire(c, w.shift(len(w.listed), now))
+		c.server.retire(c, w.end(now))
 		return
 	}
 	c.restored = true

@@ -419,7 +419,7 @@ func TestAJournalOfAnotherVersionIsLeftAlone(t *testing.T) {
 		if left := contents(t, s.store.Memory); len(left) != len(blobs) {
 			t.Errorf("%d of %d blobs are left", len(left), len(blobs))
 		}
-		if _, err := Verify(s.store.Memory); !errors.Is(err, errVersion) {
+		if _, err := Verify(s.store.Memory, true); !errors.Is(err, errVersion) {
 			t.Errorf("verify: %v", err)
 		}
 	})

@@ -49,6 +49,12 @@ func (c *Channel) work() (wait time.Duration, done bool) {
 		return 0, true
 	}
 	wait = time.Hour
+	if at, ok := c.window.withdrawal(c.server.limits.Load().retain); ok {
+		if wait = min(wait, at.Sub(now)); wait <= 0 {
+			c.withdraw()
+			wait = time.Hour
+		}
+	}
 	if due, ok := c.window.due(c.server.limits.Load().retain); ok {
 		wait = min(wait, due.Sub(now))
 	}
@@ -138,7 +144,7 @@ func (c *Channel) finish(now time.Time) {
 		return
 	}
 	c.render(date)
-	c.server.retire(c, c.window.shift(len(c.window.listed), now))
+	c.server.retire(c, c.window.end(now))
 	c.server.enforceQuota()
 }
 

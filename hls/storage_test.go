@@ -47,7 +47,7 @@ func TestAFullDiskIsNotSeenByViewersAndHeals(t *testing.T) {
 		s.send(e.frames(44_500, 50_000))
 		s.leave()
 		s.accounts(s.report())
-		if v, err := Verify(s.store.Memory); err != nil || v.Listed < 6 {
+		if v, err := Verify(s.store.Memory, true); err != nil || v.Listed < 6 {
 			t.Errorf("%+v, %v", v, err)
 		}
 		if lost := s.server.Metrics().SegmentsLost.Load(); lost != 0 {
@@ -267,7 +267,7 @@ func TestTheQuotaTakesAnEndedStreamWhenItsTimeIsOver(t *testing.T) {
 		if got, want := fetchable(), len(uris(string(ended.Body))); got != want {
 			t.Errorf("%d of %d segments of a playlist that has just ended can be fetched", got, want)
 		}
-		s.send(at25(25).frames(10_000, 19_000)) // its time is over after 16 s
+		s.send(at25(25).frames(10_000, 31_000)) // its time is over after 28 s: 2 s, and twice its length
 		if got := fetchable(); got != 0 {
 			t.Errorf("%d segments are left when the playlist's time is over", got)
 		}

@@ -43,15 +43,20 @@ type Verified struct {
 
 // Verify holds all journals in a storage against their own checksums and chains, and
 // against the segments. It returns at the first thing that is wrong, which the error
-// names. It may run while a server uses the storage.
-func Verify(storage Storage) (Verified, error) {
+// names. It may run while a server uses the storage, which inUse says: then a journal may be
+// missing, or behind its segments.
+func Verify(storage Storage, inUse bool) (Verified, error) {
 	var v Verified
 	all, err := leftovers(storage)
 	if err != nil {
 		return v, err
 	}
 	for _, l := range all {
-		if err := v.channel(storage, l); err != nil {
+		err := v.channel(storage, l)
+		if err == nil && !inUse {
+			err = l.checkRecorded(storage)
+		}
+		if err != nil {
 			return v, fmt.Errorf("%s: %w", l.folder(), err)
 		}
 	}
@@ -78,6 +83,30 @@ func (v *Verified) channel(storage Storage, l *leftover) error {
 		if err := v.segment(storage, l, &l.text.entries[i]); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkRecorded looks for segments that should have a record. The newest may have none, if the process
+// was killed between storing it and writing it down.
+func (l *leftover) checkRecorded(storage Storage) error {
+	if err := l.list(storage); err != nil {
+		return err
+	}
+	if len(l.text.entries) == 0 {
+		if len(l.files) > 0 {
+			return fmt.Errorf("%d files, and no %s: it was removed, or the storage could not take it", len(l.files), journalName)
+		}
+		return nil
+	}
+	last, missed := l.last().Sequence, 0
+	for file := range l.files {
+		if sequence, ok := sequenceOf(file); ok && sequence > last {
+			missed++
+		}
+	}
+	if missed > 1 {
+		return fmt.Errorf("%s: it ends with segment %d, and there are %d newer ones", journalName, last, missed)
 	}
 	return nil
 }

@@ -20,7 +20,8 @@ type window struct {
 	dependent bool
 	ended     bool
 	bandwidth bandwidth
-	total     ticks // duration of all segments that were listed
+	total     ticks         // duration of all segments that were listed
+	last      time.Duration // of the playlist that ended
 }
 
 // minWindow is the shortest live window in target durations (RFC 8216, 6.2.2).
@@ -81,6 +82,30 @@ func (w *window) shift(n int, now time.Time) (left []*segment) {
 	}
 	w.removed = append(w.removed, left...)
 	return left
+}
+
+// end lists no more. What the last playlist lists goes all at once, and stays fetchable for
+// the length of that playlist after that has gone itself (RFC 8216, 6.2.2).
+func (w *window) end(now time.Time) []*segment {
+	w.last = w.length()
+	left := w.shift(len(w.listed), now)
+	var latest time.Time
+	for _, s := range left {
+		latest = later(latest, s.expires)
+	}
+	for _, s := range left {
+		s.expires = latest.Add(w.last)
+	}
+	return left
+}
+
+// withdrawal returns when the playlist that has ended goes; false if it goes with its segments.
+func (w *window) withdrawal(retain Retention) (at time.Time, ok bool) {
+	if !w.ended || len(w.removed) == 0 {
+		return time.Time{}, false
+	}
+	at, ok = w.dueOf(len(w.removed)-1, retain)
+	return at.Add(-w.last), ok
 }
 
 // oldest returns the sequence number of the oldest segment that can be fetched.

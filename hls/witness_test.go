@@ -46,7 +46,7 @@ func TestTheJournalGoesBeforeWhatItDoesNotSayIsListedAndComesBackWhole(t *testin
 		if w := s.get(was.URL); w.Body.String() != string(was.Body) {
 			t.Errorf("when there is room again, after a crash: %d\n%s\nwas\n%s", w.Code, w.Body, was.Body)
 		}
-		if _, err := Verify(s.store.Memory); err != nil {
+		if _, err := Verify(s.store.Memory, true); err != nil {
 			t.Error(err)
 		}
 	})
