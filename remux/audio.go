@@ -27,7 +27,12 @@ func (a *audioTrack) giveUp(p *Publication) {
 	a.early, a.size = nil, 0
 }
 
+// writeAudio takes a message. Those of zero length are legal.
 func (p *Publication) writeAudio(m Message) {
+	if len(m.Payload) == 0 {
+		p.counters.Ignored++
+		return
+	}
 	b, err := readAudio(m.Payload)
 	if err != nil {
 		p.counters.Malformed++

@@ -23,6 +23,7 @@ func (p *Publication) mustHold(m Message) bool {
 // hold adds a message to those that wait, and ends the wait if it can.
 func (p *Publication) hold(m Message) {
 	p.held = append(p.held, m)
+	p.heldBytes += len(m.Payload)
 	jumped, _ := frameTrack(p.held[0])
 	track, ok := frameTrack(m)
 	t := &p.stream.timeline
@@ -40,7 +41,7 @@ func (p *Publication) hold(m Message) {
 			return
 		}
 	}
-	if len(p.held) >= maxHeld {
+	if len(p.held) >= maxHeld || p.heldBytes >= maxHeldBytes {
 		p.release()
 	}
 }
@@ -64,7 +65,7 @@ func (p *Publication) heldSpan(track Track) int32 {
 // release writes all that waits.
 func (p *Publication) release() {
 	held := p.held
-	p.held = nil
+	p.held, p.heldBytes = nil, 0
 	for _, m := range held {
 		p.write(m)
 	}

@@ -3,7 +3,6 @@ package remux
 import (
 	"errors"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/headwater-live/headwater/remux/flvtag"
@@ -21,10 +20,11 @@ const (
 	// maxProbePackets and maxProbeBytes bound what is kept meanwhile.
 	maxProbePackets = 1_024
 	maxProbeBytes   = 8 << 20
-	// maxHeld and maxHeldSpan (ms) bound what waits while it is not known whether
-	// one track jumped or all of them.
-	maxHeld     = 128
-	maxHeldSpan = 500
+	// maxHeld, maxHeldBytes and maxHeldSpan (ms) bound what waits while it is not known
+	// whether one track jumped or all of them.
+	maxHeld      = 128
+	maxHeldBytes = 8 << 20
+	maxHeldSpan  = 500
 )
 
 // Publication is one publisher's turn on a stream. Its Write may be called by one
@@ -44,9 +44,12 @@ type Publication struct {
 	video   videoTrack
 	audio   audioTrack
 	// held are messages that wait for the verdict on a jump, in arrival order.
-	held []Message
+	held      []Message
+	heldBytes int
 	// probe are packets that wait for the set of tracks to be decided.
-	probe      []*Packet
+	probe []*Packet
+	// early are the states that came before the first of these.
+	early      States
 	probeBytes int
 	jumped     bool // the clock has, and no frame that was passed on says so
 	probeFrom  time.Time
@@ -155,6 +158,13 @@ func (p *Publication) emit(pkt *Packet) {
 		return
 	}
 	if len(p.probe) == 0 {
+		// Nothing begins with states alone, however many come.
+		if pkt.Kind == VideoState || pkt.Kind == AudioState {
+			if !p.early.Keep(pkt) {
+				p.counters.Ignored++
+			}
+			return
+		}
 		p.probeFrom = p.stream.hub.now()
 	}
 	p.probe = append(p.probe, pkt)
@@ -172,7 +182,7 @@ func (p *Publication) dropped(frames ...*Packet) {
 // decide settles which tracks the publication has: when both are known, or when a
 // second has passed in media or in real time. A track that comes later is added.
 func (p *Publication) decide(now time.Time, final bool) {
-	if p.decided || len(p.probe) == 0 || !p.hasFrames() {
+	if p.decided || len(p.probe) == 0 {
 		return
 	}
 	both := p.video.known() && p.audio.known()
@@ -183,8 +193,9 @@ func (p *Publication) decide(now time.Time, final bool) {
 	p.audio.giveUp(p)
 	p.decided = true
 	p.stream.begin(Tracks{Video: p.video.known(), Audio: p.audio.known()})
-	probe := p.probe
+	probe := append(p.early.All(), p.probe...)
 	p.probe = nil
+	p.early.Reset()
 	first := firstDTS(probe)
 	configs := p.firstConfigs(probe, first)
 	p.sendMetadata(first)
@@ -226,18 +237,11 @@ func (p *Publication) firstConfigs(probe []*Packet, first int64) []*Packet {
 	return configs
 }
 
-// hasFrames reports whether a frame waits: nothing begins with metadata alone.
-func (p *Publication) hasFrames() bool {
-	return slices.ContainsFunc(p.probe, func(pkt *Packet) bool {
-		return pkt.Kind == VideoFrame || pkt.Kind == AudioFrame
-	})
-}
-
 func (p *Publication) probeIsOver(now time.Time) bool {
 	if len(p.probe) >= maxProbePackets || p.probeBytes >= maxProbeBytes || now.Sub(p.probeFrom) >= probeTime*time.Millisecond {
 		return true
 	}
-	return p.hasFrames() && p.stream.timeline.End()-firstDTS(p.probe) >= probeTime
+	return p.stream.timeline.End()-firstDTS(p.probe) >= probeTime
 }
 
 // firstDTS returns the lowest DTS of the frames among packets.

@@ -445,6 +445,7 @@ func FuzzPublication(f *testing.F) {
 			if err := pub.Write(Message{Type: flvtag.Type(in[0]), Timestamp: ts, Payload: in[4 : 4+n : 4+n]}); err != nil {
 				t.Fatal(err)
 			}
+			checkWaiting(t, pub)
 			in = in[4+n:]
 		}
 		pub.End(EndDisconnected)

@@ -1,6 +1,7 @@
 package remux
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 
@@ -41,6 +42,9 @@ func (p *Publication) relay(track Track, m Message, b body) {
 	default:
 		p.counters.Ignored++
 		return
+	}
+	if len(pkt.Payload) <= maxStateSize {
+		pkt.Payload = bytes.Clone(pkt.Payload) // it is kept, and would keep all that was read with it
 	}
 	pkt.Kind = VideoState
 	if track == Audio {

@@ -39,7 +39,7 @@ type Counters struct {
 	// Undecodable counts frames dropped because no keyframe had come yet.
 	Undecodable uint64 `json:"dropped_before_keyframe"`
 	// Ignored counts messages that carry nothing a viewer could use: ends of
-	// sequence, seek commands.
+	// sequence, seek commands, empty messages, repeats before the first frame.
 	Ignored uint64 `json:"ignored"`
 }
 

@@ -58,6 +58,10 @@ func (v *videoTrack) giveUp(p *Publication) {
 }
 
 func (p *Publication) writeVideo(m Message) {
+	if len(m.Payload) == 0 {
+		p.counters.Ignored++
+		return
+	}
 	b, err := readVideo(m.Payload)
 	if err != nil {
 		p.counters.Malformed++

@@ -26,6 +26,7 @@ var oddityFindings = map[string][]remux.FindingCode{
 	"parameter-sets-in-band-only":             {},
 	"annex-b-in-place-of-avcc":                {},
 	"one-picture-in-fifty-steps-back":         {"timestamps-clamped"},
+	"empty-audio-messages":                    {},
 }
 
 // TestWhatIsFoundOfOddEncoders plays what odd encoders send through the hub for more than a minute, and looks at what

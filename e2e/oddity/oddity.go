@@ -51,6 +51,7 @@ var All = []Oddity{
 	{"parameter-sets-in-band-only", inBand},
 	{"annex-b-in-place-of-avcc", annexB},
 	{"one-picture-in-fifty-steps-back", stepBack},
+	{"empty-audio-messages", emptySound},
 }
 
 // moved moves the timestamps of tracks by some ms from a time on.
@@ -165,4 +166,16 @@ func stepBack(tags []Tag) []Tag {
 		}
 	}
 	return tags
+}
+
+// emptySound puts a message without a body, which is legal, before each frame of sound.
+func emptySound(tags []Tag) []Tag {
+	var out []Tag
+	for _, t := range tags {
+		if t.Kind == audio && t.Coded() {
+			out = append(out, Tag{Kind: audio, Time: t.Time, Claims: t.Claims})
+		}
+		out = append(out, t)
+	}
+	return out
 }
