@@ -59,6 +59,7 @@ var (
 	repairs     = metric("timestamp_repairs_total", "Timestamps of publishers that were repaired, by kind.", "kind")
 	dropped     = metric("ingest_dropped_total", "Messages and frames of publishers that were not passed on, by reason.", "reason")
 	refusals    = metric("refusals_total", "Connections and requests that were refused or broken off, by reason.", "reason")
+	skipped     = metric("rtmp_skipped_total", "Messages of RTMP peers that were skipped, wholly or in part, without ending their connections, by reason.", "reason")
 
 	stale = metric("files_stale", "1 if files of keys or certificates could not be read again after a change, so that what they said before holds still; by what they are for.", "files")
 
@@ -140,6 +141,11 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	if from.Refusals != nil {
 		for reason, n := range from.Refusals() {
 			out.counter(refusals, n, reason)
+		}
+	}
+	if from.Skipped != nil {
+		for reason, n := range from.Skipped() {
+			out.counter(skipped, n, reason)
 		}
 	}
 	if from.Stale != nil {

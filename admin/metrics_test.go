@@ -84,6 +84,7 @@ func TestMetricsTellWhatTheSourcesDo(t *testing.T) {
 		`headwater_ingest_dropped_total{reason="malformed"}`:                   1,
 		`headwater_refusals_total{reason="busy"}`:                              3,
 		`headwater_refusals_total{reason="bad-name"}`:                          1,
+		`headwater_rtmp_skipped_total{reason="unknown-type"}`:                  6,
 		`headwater_viewers{protocol="flv"}`:                                    7,
 		`headwater_viewers{protocol="rtmp"}`:                                   1,
 		`headwater_sent_bytes_total{protocol="flv"}`:                           1 << 40,

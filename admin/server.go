@@ -20,6 +20,8 @@ type Sources struct {
 	// Refusals counts what was refused or broken off by reason. Reasons are constants of
 	// the program, never what a peer sent.
 	Refusals func() map[string]uint64
+	// Skipped counts what of RTMP peers was skipped without ending their connections, by reason, likewise.
+	Skipped func() map[string]uint64
 	// Viewers are by protocol: "flv", "rtmp".
 	Viewers map[string]func() ViewerCounts
 	// Segments are of the HLS output.
@@ -116,6 +118,7 @@ type serverInfo struct {
 	Viewers   map[string]int64   `json:"viewers"`
 	Addresses addressInfo        `json:"addresses"`
 	Refusals  map[string]uint64  `json:"refusals"`
+	Skipped   map[string]uint64  `json:"rtmp_skipped"`
 	Storage   *StorageHealth     `json:"storage,omitempty"`
 	Limits    map[string]float64 `json:"limits"`
 	Hooks     []HookStatus       `json:"hooks"`
@@ -133,11 +136,15 @@ func (h *handler) showServer(w http.ResponseWriter, r *http.Request) {
 		Viewers:   map[string]int64{},
 		Addresses: h.config.Addresses.seenBy(r),
 		Refusals:  map[string]uint64{},
+		Skipped:   map[string]uint64{},
 		Limits:    s.Limits,
 		Hooks:     []HookStatus{},
 	}
 	if s.Refusals != nil {
 		info.Refusals = s.Refusals()
+	}
+	if s.Skipped != nil {
+		info.Skipped = s.Skipped()
 	}
 	if s.Storage != nil {
 		health := s.Storage()

@@ -27,6 +27,7 @@ func newFullHandler(t *testing.T, change func(*Config)) (http.Handler, *remux.Hu
 			Started:  time.Now().Add(-time.Hour),
 			Totals:   hub.Totals,
 			Refusals: func() map[string]uint64 { return map[string]uint64{"busy": 3, "bad-name": 1} },
+			Skipped:  func() map[string]uint64 { return map[string]uint64{"unknown-type": 6} },
 			Viewers: map[string]func() ViewerCounts{
 				"flv": func() ViewerCounts {
 					return ViewerCounts{Viewers: 7, BytesSent: 1 << 40, Jumps: 2, Behind: 1, Stalled: 3}

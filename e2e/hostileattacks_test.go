@@ -137,7 +137,7 @@ func chunkLies() []attack {
 	return []attack{
 		{name: "4,000 chunk streams", conns: 10, sends: openMessages(hello, 4_000, 9, 1, []byte("x")), reason: "command-timeout"},
 		{name: "as much as a connection may hold", conns: 200,
-			sends: openNarrow(hello, 30, 9, 64<<10, partOfMessage), reason: "command-timeout"},
+			sends: openNarrow(hello, 14, 9, 64<<10, partOfMessage), reason: "command-timeout"},
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/headwater-live/headwater/crowd"
+	"github.com/headwater-live/headwater/ingest/rtmp"
 	"github.com/headwater-live/headwater/remux"
 	"github.com/headwater-live/headwater/remux/bytelog"
 	"github.com/headwater-live/headwater/remux/flvtag"
@@ -80,6 +81,7 @@ type Server struct {
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
 	conns     map[net.Conn]*connection
+	skipped   map[rtmp.Skip]uint64 // of connections that have ended, and of what the sessions skipped themselves
 	closed    bool
 }
 
@@ -88,6 +90,7 @@ type connection struct {
 	visit *crowd.Visit
 	// playing: its session plays a stream, and ends when that does.
 	playing atomic.Bool
+	conn    *rtmp.ServerConn // guarded by Server.mu; nil before its session begins
 }
 
 // NewServer returns a server that listens nowhere yet.
@@ -101,6 +104,7 @@ func NewServer(config Config) *Server {
 		turns:     newTurns(),
 		listeners: make(map[net.Listener]struct{}),
 		conns:     make(map[net.Conn]*connection),
+		skipped:   make(map[rtmp.Skip]uint64),
 		crowd:     crowd.NewCounter(config.Crowd),
 	}
 	s.Change(config)
@@ -185,7 +189,13 @@ func (s *Server) release(nc net.Conn) {
 	_ = nc.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.conns[nc].visit.Leave()
+	c := s.conns[nc]
+	c.visit.Leave()
+	if c.conn != nil {
+		for reason, n := range c.conn.Stats().Skipped {
+			s.skipped[reason] += n
+		}
+	}
 	delete(s.conns, nc)
 }
 

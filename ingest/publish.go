@@ -64,7 +64,7 @@ func (se *session) publish(r *rtmp.PublishRequest) error {
 	if err := se.conn.AcceptPublish(r); err != nil {
 		return err
 	}
-	se.log.Info("publication began", "stream", string(name), "encoder", encoder, "generation", pub.Generation())
+	se.log.Info("publication began", "stream", string(name), "encoder", pub.Encoder(), "generation", pub.Generation())
 	return nil
 }
 
@@ -110,7 +110,11 @@ func (se *session) media(m *rtmp.Media) error {
 		p.end(EndTooMuch)
 	}
 	if m.Type == rtmp.TypeData {
-		if properties := metadata(m.Payload); properties != nil {
+		properties, err := metadata(m.Payload)
+		if err != nil {
+			se.server.countSkipped(rtmp.SkipMalformedData)
+		}
+		if properties != nil {
 			p.SetMetadata(properties)
 		}
 		return nil
@@ -142,15 +146,15 @@ func (se *session) endPublication(id uint32, reason remux.EndReason) {
 const maxMetadata = 64
 
 // metadata returns the properties of an onMetaData body that can be passed on, nil for other
-// script data.
-func metadata(body []byte) []flvtag.Property {
+// script data. With an error, they are those before what cannot be decoded.
+func metadata(body []byte) ([]flvtag.Property, error) {
 	name, value, err := rtmp.DecodeData(body)
-	if err != nil || name != "onMetaData" {
-		return nil
+	if name != "onMetaData" {
+		return nil, err
 	}
 	object, ok := rtmp.AsObject(value)
 	if !ok {
-		return nil
+		return nil, err
 	}
 	out := []flvtag.Property{}
 	for _, p := range object {
@@ -161,7 +165,7 @@ func metadata(body []byte) []flvtag.Property {
 			}
 		}
 	}
-	return out
+	return out, err
 }
 
 // endReason says why a publication ended, from why its connection did.

@@ -40,6 +40,9 @@ func (s *Server) serve(nc net.Conn, entry *connection) {
 	se.wire = &pacedConn{Conn: nc, steps: bytelog.NewConn(nc), resting: se.unwatched, rest: s.restOf(nc), turns: s.turns}
 	se.wire.limit(s.limits.Load().MaxBeforeAuth)
 	se.conn = rtmp.NewServerConn(se.wire, s.rtmpConfig())
+	s.mu.Lock()
+	entry.conn = se.conn
+	s.mu.Unlock()
 	if err := se.conn.Handshake(s.ctx); err != nil {
 		se.end(err)
 		return

@@ -15,6 +15,7 @@ func (s *server) sources(cfg *config.Config) admin.Sources {
 		Started:  s.started,
 		Totals:   s.hub.Totals,
 		Refusals: s.refusals,
+		Skipped:  s.ingest.Skipped,
 		Viewers:  map[string]func() admin.ViewerCounts{"rtmp": viewers(s.ingest.Metrics())},
 		Limits:   limits(cfg),
 		Hooks:    s.hookStatus,

@@ -21,9 +21,10 @@ const (
 	unauthorisedWide = 8
 
 	// unauthorisedMessage and unauthorisedPartial bound one message, and all
-	// partial messages together, of a peer that has not been authorised.
+	// partial messages together, of a peer that has not been authorised. With the read
+	// buffer they are 64 KiB.
 	unauthorisedMessage = 64 << 10
-	unauthorisedPartial = 128 << 10
+	unauthorisedPartial = 64<<10 - unauthorisedBuffer
 
 	// unauthorisedBuffer is the read buffer before authorisation: it must hold C0 and C1
 	// (1537 bytes).

@@ -148,3 +148,38 @@ func TestMessageStreamsArePlayedUnderFewIDs(t *testing.T) {
 		t.Errorf("%d plays were asked for, want only that on stream 2", n)
 	}
 }
+
+func TestAPlayOnAStreamThatPlaysEndsThatFirst(t *testing.T) {
+	p, s := newPeer(t, ServerConfig{}, nil)
+	p.connect()
+	for _, name := range []string{"one", "two"} {
+		p.command(1, "play", 0.0, nil, name)
+		p.expectStatus(CodePlayReset)
+		p.expectStatus(CodePlayStart)
+		if r := (<-s.asked).(*PlayRequest); r.Name != name {
+			t.Errorf("%q is asked for, want %q", r.Name, name)
+		}
+	}
+	s.expect(t, "stop 1 ")
+}
+
+func TestAStrangersUnfinishedMessagesTakeLittleMemory(t *testing.T) {
+	const most = 64 << 10 // as much as somebody unknown may hold
+	var sent []byte
+	for csid := range byte(60) {
+		sent = append(append(sent, header(0, 3+csid, 0, 60_000, TypeVideo)...), make([]byte, defaultChunkSize)...)
+	}
+	c := newChunkReader(bytes.NewReader(sent), new(counters))
+	if _, err := c.next(); Reason(err) != ReasonPartialBytes {
+		t.Errorf("ended with %v", err)
+	}
+	held := len(c.buf)
+	for _, s := range c.narrow {
+		if s != nil {
+			held += cap(s.own)
+		}
+	}
+	if held > most {
+		t.Errorf("a stranger makes us hold %d bytes", held)
+	}
+}

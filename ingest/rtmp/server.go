@@ -66,7 +66,7 @@ type ServerConn struct {
 	connect   *ConnectInfo // nil before connect
 	streams   []*netStream // created and not deleted
 	media     Media        // what Next returns for media
-	ends      []Event      // to be returned before err
+	due       []Event      // to be returned before anything else, err included
 	err       error        // what Next returns from now on
 	fcPublish bool         // the peer waits for onFCPublish
 
@@ -125,9 +125,9 @@ func (c *ServerConn) Handshake(ctx context.Context) error {
 // Before it come the ends of what was accepted.
 func (c *ServerConn) Next() (Event, error) {
 	for {
-		if len(c.ends) > 0 {
-			ev := c.ends[0]
-			c.ends = c.ends[1:]
+		if len(c.due) > 0 {
+			ev := c.due[0]
+			c.due = c.due[1:]
 			return ev, nil
 		}
 		if c.err != nil {
@@ -157,7 +157,7 @@ func (c *ServerConn) fail(err error) {
 	c.err = err
 	for _, s := range c.streams {
 		if ev := c.end(s, err); ev != nil {
-			c.ends = append(c.ends, ev)
+			c.due = append(c.due, ev)
 		}
 	}
 }
@@ -193,7 +193,8 @@ func (c *ServerConn) SendStatus(streamID uint32, code, description string) error
 	return c.flush()
 }
 
-// EndPlay tells a player that the stream is over; it may play another.
+// EndPlay tells a player that the stream is over; it may play another. To Next it plays until it does, or ends the
+// message stream.
 func (c *ServerConn) EndPlay(streamID uint32, description string) error {
 	b := appendEvent(nil, eventStreamEOF, streamID)
 	b = append(b, c.status(streamID, CodePlayUnpublishNotify, description)...)

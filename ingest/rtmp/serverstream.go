@@ -58,11 +58,15 @@ func (c *ServerConn) askPublish(cmd *command) Event {
 }
 
 // askPlay returns the request of a play command. Only a stream that createStream may have given out, or stream 0, can
-// be played: see createStream.
+// be played: see createStream. A play on a stream that plays first ends that.
 func (c *ServerConn) askPlay(cmd *command) Event {
 	if cmd.streamID > uint32(c.config.MaxStreams) {
 		c.send(c.status(cmd.streamID, CodePlayFailed, "the message stream was not created"))
 		return nil
+	}
+	var over Event
+	if c.playing(cmd) {
+		over = c.end(c.stream(cmd.streamID), nil) // a NetStream plays one after the other
 	}
 	s := c.free(cmd, CodePlayFailed)
 	if s == nil {
@@ -71,10 +75,15 @@ func (c *ServerConn) askPlay(cmd *command) Event {
 	a := resolve(c.connect.rawApp, c.connect.rawTcURL, cmd.text(0))
 	s.state, s.name = streamPlayAsked, a.name
 	c.endPhase()
-	return &PlayRequest{
+	request := &PlayRequest{
 		App: a.app, Name: a.name, Query: a.query, Start: cmd.number(1, -2),
 		Connect: c.connect, StreamID: s.id,
 	}
+	if over == nil {
+		return request
+	}
+	c.due = append(c.due, request)
+	return over
 }
 
 // free returns the message stream of a publish or play, unless it is in use.

@@ -12,7 +12,7 @@ const (
 	SkipNoPublication                // media without an accepted publication
 	SkipMalformedCommand             // a command whose name cannot be read
 	SkipMalformedControl             // a control message that is too short
-	SkipMalformedData                // script data without a name
+	SkipMalformedData                // script data without a name, or with what cannot be decoded
 	SkipAggregate                    // an aggregate, from the first wrong length on
 	SkipAborted                      // a partial message that the peer aborted
 	SkipInterrupted                  // a partial message given up for a new header
