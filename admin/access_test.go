@@ -41,7 +41,7 @@ func send(h http.Handler, method, path, body string, header ...string) *httptest
 		}
 	}
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
+	h.ServeHTTP(w, arrived(r))
 	return w
 }
 

@@ -148,6 +148,10 @@ func (h *handler) authorised(next http.HandlerFunc) http.Handler {
 				problem(w, http.StatusMisdirectedRequest, "misdirected", "without an admin token, this is answered under an IP address or localhost only")
 				return
 			}
+			if !arrivedHere(r) {
+				problem(w, http.StatusMisdirectedRequest, "misdirected", "without an admin token, this is answered to this machine only: connect to a loopback address")
+				return
+			}
 			next(w, r)
 		})
 	}
@@ -198,6 +202,18 @@ func namesNoOther(host string) bool {
 		host = name
 	}
 	return host == "localhost" || net.ParseIP(strings.Trim(host, "[]")) != nil
+}
+
+// arrivedHere reports whether a request came over a connection that no other machine can have made. One that was made to
+// an open listener, when there was a token, outlives both.
+func arrivedHere(r *http.Request) bool {
+	switch at := r.Context().Value(http.LocalAddrContextKey).(type) {
+	case *net.TCPAddr:
+		return at.IP.IsLoopback()
+	case *net.UnixAddr:
+		return true
+	}
+	return false
 }
 
 // NewServer returns an HTTP server for the handler.

@@ -1,11 +1,16 @@
 package admin
 
 import (
+	"bufio"
+	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,7 +30,7 @@ func newTestHandler(t *testing.T, token string, ready bool) (http.Handler, *remu
 }
 
 func request(h http.Handler, method, path, token string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(method, "http://127.0.0.1"+path, nil)
+	r := arrived(httptest.NewRequest(method, "http://127.0.0.1"+path, nil))
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
@@ -119,5 +124,67 @@ func TestTheTokenIsRequired(t *testing.T) {
 		if w.Header().Get("Access-Control-Allow-Origin") != "" {
 			t.Error("the admin API sends CORS headers")
 		}
+	}
+}
+
+// arrived has a request come over a connection from this machine.
+func arrived(r *http.Request) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}))
+}
+
+// elsewhere is a listener whose connections were made to an address that is not loopback.
+type elsewhere struct{ net.Listener }
+
+func (l elsewhere) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	return connElsewhere{conn}, err
+}
+
+type connElsewhere struct{ net.Conn }
+
+func (connElsewhere) LocalAddr() net.Addr {
+	return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 8081}
+}
+
+// TestAConnectionFromElsewhereNeedsATokenThoughNoneIsSet: it was kept when the listener moved to loopback, and the token
+// was taken away.
+func TestAConnectionFromElsewhereNeedsATokenThoughNoneIsSet(t *testing.T) {
+	guarded, _ := newTestHandler(t, "a-long-enough-token", true)
+	open, _ := newTestHandler(t, "", true)
+	var current atomic.Pointer[http.Handler]
+	current.Store(&guarded)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*current.Load()).ServeHTTP(w, r) }))
+	server.Listener = elsewhere{server.Listener}
+	server.Start()
+	defer server.Close()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // a test's own
+	answers := bufio.NewReader(conn)
+	ask := func(path string) int {
+		t.Helper()
+		if _, err := io.WriteString(conn, "GET "+path+" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		return resp.StatusCode
+	}
+	if got := ask("/healthz"); got != 200 {
+		t.Fatalf("health: %d", got)
+	}
+	current.Store(&open)
+	for _, path := range []string{"/api/v1/streams", "/metrics", "/api/v1/config"} {
+		if got := ask(path); got != http.StatusMisdirectedRequest {
+			t.Errorf("%s is answered with %d", path, got)
+		}
+	}
+	if got := ask("/healthz"); got != 200 {
+		t.Errorf("health: %d", got)
 	}
 }

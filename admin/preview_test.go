@@ -21,7 +21,7 @@ func TestThePreviewWantsTheAdminToken(t *testing.T) {
 		{"GET", "sesame", "cross-site", 403}, {"GET", "sesame", "same-site", 403}, {"GET", "sesame", "none", 200},
 		{"OPTIONS", "sesame", "", 405}, {"DELETE", "sesame", "", 405},
 	} {
-		r := httptest.NewRequest(test.method, "http://127.0.0.1:8081/preview/live/test.flv", nil)
+		r := arrived(httptest.NewRequest(test.method, "http://127.0.0.1:8081/preview/live/test.flv", nil))
 		r.Header.Set("Authorization", "Bearer "+test.token)
 		r.Header.Set("Sec-Fetch-Site", test.site)
 		w := httptest.NewRecorder()
@@ -44,7 +44,7 @@ func TestPreviewsBeyondTheBoundAreRefused(t *testing.T) {
 	})})
 	get := func() int {
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest("GET", "http://127.0.0.1/preview/live/test.flv", nil))
+		h.ServeHTTP(w, arrived(httptest.NewRequest("GET", "http://127.0.0.1/preview/live/test.flv", nil)))
 		return w.Code
 	}
 	answers := make(chan int, maxPreviews)

@@ -34,12 +34,13 @@ const (
 // JWKS has the public keys that a URL publishes (RFC 7517). It keeps those it has when the URL fails.
 type JWKS struct {
 	url     string
-	refresh time.Duration
+	refresh atomic.Int64 // a time.Duration
 	client  *http.Client
 	logger  *slog.Logger
 
 	keys atomic.Pointer[[]VerificationKey]
 	wake chan struct{}
+	got  chan struct{} // closed by the first fetch that succeeds
 
 	// mu guards all below.
 	mu      sync.Mutex
@@ -49,11 +50,31 @@ type JWKS struct {
 
 // NewJWKS returns a key set without keys: Run fetches them, at once and then every refresh.
 func NewJWKS(url string, refresh time.Duration, logger *slog.Logger) *JWKS {
-	return &JWKS{
-		url: url, refresh: refresh, logger: logger,
+	j := &JWKS{
+		url: url, logger: logger,
 		client: boundedClient(jwksTimeout, 1, 1),
 		wake:   make(chan struct{}, 1),
+		got:    make(chan struct{}),
 		done:   make(chan struct{}),
+	}
+	j.refresh.Store(int64(refresh))
+	return j
+}
+
+// SetRefresh has the keys fetched that often from now on, and at once if that is new. Those there are stay.
+func (j *JWKS) SetRefresh(refresh time.Duration) {
+	if time.Duration(j.refresh.Swap(int64(refresh))) != refresh {
+		j.fetchNow()
+	}
+}
+
+// Fetched is closed when there are keys for the first time.
+func (j *JWKS) Fetched() <-chan struct{} { return j.got }
+
+func (j *JWKS) fetchNow() {
+	select {
+	case j.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -73,10 +94,12 @@ func (j *JWKS) Run(ctx context.Context) {
 		j.fetched = time.Now()
 		j.mu.Unlock()
 		keys, err := j.fetch(ctx)
-		pause := j.refresh
+		pause := time.Duration(j.refresh.Load())
 		if err == nil {
-			j.keys.Store(&keys)
-		} else if pause = min(jwksRetry, j.refresh); ctx.Err() == nil {
+			if j.keys.Swap(&keys) == nil {
+				close(j.got)
+			}
+		} else if pause = min(jwksRetry, pause); ctx.Err() == nil {
 			j.logger.Warn("keys of tokens were not fetched, those there are stay", "keys", len(j.Keys()), "error", err)
 		}
 		j.mu.Lock()
@@ -105,10 +128,7 @@ func (j *JWKS) Await(ctx context.Context) bool {
 		return false
 	}
 	if !recent {
-		select {
-		case j.wake <- struct{}{}:
-		default:
-		}
+		j.fetchNow()
 	}
 	ctx, cancel := context.WithTimeout(ctx, jwksWait)
 	defer cancel()

@@ -145,7 +145,7 @@ func (p *JWT) keysFor(t *jwt.Token) (any, error) {
 func (p *JWT) explain(err error, claims *jwtClaims) Decision {
 	var d Decision
 	switch {
-	case errors.Is(err, errNoKey) && p.config.Remote != nil && len(p.config.Remote.Keys()) == 0:
+	case p.config.Remote != nil && len(p.config.Remote.Keys()) == 0 && (errors.Is(err, errNoKey) || errors.Is(err, jwt.ErrTokenSignatureInvalid)):
 		return refuse(KeysMissing, "the token cannot be checked: the server could not fetch its keys yet; try again, and tell its operator")
 	case errors.Is(err, jwt.ErrTokenMalformed):
 		d = refuse(BadToken, "the token is damaged: copy it whole, to its last character")

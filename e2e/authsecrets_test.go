@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -20,10 +21,21 @@ import (
 // for them in all that the server says.
 func TestSecretsAppearNowhere(t *testing.T) {
 	t.Parallel()
+	for _, format := range []string{"json", "combined"} { // of the access log
+		t.Run(format, func(t *testing.T) {
+			t.Parallel()
+			secretsAppearNowhere(t, format)
+		})
+	}
+}
+
+func secretsAppearNowhere(t *testing.T, accessLogFormat string) {
+	accessLog := filepath.Join(t.TempDir(), "access.log")
 	ctx := limit(t, 2*time.Minute)
 	posted := newHookReceiver(t)
 	g := startGuarded(t, "--admin.token="+plantedAdmin, "--auth.key="+plantedKey+"-2",
 		"--hooks.urls="+posted.URL+"/?key=PLANTED-hook-key", "--hooks.secret=PLANTED-secret-of-webhooks", "--hooks.dir="+t.TempDir(),
+		"--http.access_log="+accessLog, "--http.access_log_format="+accessLogFormat,
 		"--flv.wait=1m", "--hooks.events=server.started,publish.started,publish.ended,stream.live,stream.idle,stream.ended,segment.published,viewers.changed,finding.raised,finding.cleared")
 	src := browserFixture.make(t).path
 	playToken := signedToken(ctx, t, "play", "signed/show", time.Hour)
@@ -58,7 +70,7 @@ func TestSecretsAppearNowhere(t *testing.T) {
 		}
 	}
 	say("not found", g.http+"/PLANTED-no-such-thing/?token=PLANTED")
-	say("not found", g.http+"/t/PLANTED/PLANTED/x")
+	say("not found", g.http+"/t/PLANTED/PLANTED-name/x")
 	say("watch page", g.http+"/signed/show?token="+playToken)
 	say("watch page of a stream that nobody publishes", g.http+"/keys/"+plantedName)
 	say("console", g.admin+"/?token=PLANTED")
@@ -92,8 +104,13 @@ func TestSecretsAppearNowhere(t *testing.T) {
 	}
 	waiting.Wait()
 	said["log"] = g.output()
+	lines, err := os.ReadFile(accessLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said["access log"] = string(lines)
 	said["webhooks"] = posted.text()
-	for what, sign := range map[string]string{"events as they come": "event: publish.started", "webhooks": "segment.published"} {
+	for what, sign := range map[string]string{"events as they come": "event: publish.started", "access log": "/keys/PL….flv", "webhooks": "segment.published"} {
 		if !strings.Contains(said[what], sign) {
 			t.Errorf("%s: there is no %s:\n%s", what, sign, said[what])
 		}

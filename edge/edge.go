@@ -60,6 +60,9 @@ type Handler struct {
 	Access Access
 	// Log gets every request that was answered, a viewer's when it has gone; nil is none.
 	Log *accesslog.Log
+	// Exists reports whether there is such a stream. The log has other names redacted, for a viewer asks for whatever was
+	// pasted into a player, which may be somebody's stream key; nil shows all.
+	Exists func(remux.StreamName) bool
 	// Private is for a listener of which pages of other sites are to learn nothing: no CORS, no preflight.
 	Private bool
 }
@@ -121,6 +124,7 @@ func (e *Handler) get(w http.ResponseWriter, r *http.Request, rec *record) {
 	}
 	if ok && rec != nil {
 		rec.entry.Stream, rec.entry.Protocol = string(p.name), p.protocol()
+		rec.existed = e.Exists == nil || e.Exists(p.name)
 	}
 	permit, leave := context.Background(), func() {}
 	if ok && e.Access != nil {

@@ -20,14 +20,15 @@ import (
 // calls the function that leaving returned.
 type record struct {
 	http.ResponseWriter
-	log   *accesslog.Log
-	entry accesslog.Entry
-	taken bool // the connection was taken over: the entry is complete when its viewer has gone
+	handler *Handler
+	entry   accesslog.Entry
+	existed bool // the stream, when it was asked for
+	taken   bool // the connection was taken over: the entry is complete when its viewer has gone
 }
 
 // record begins to remember a request, and names it.
 func (e *Handler) record(w http.ResponseWriter, r *http.Request) *record {
-	rec := &record{ResponseWriter: w, log: e.Log, entry: accesslog.Entry{
+	rec := &record{ResponseWriter: w, handler: e, entry: accesslog.Entry{
 		Time: time.Now(), Method: r.Method, Path: r.URL.Path, RawQuery: r.URL.RawQuery, Proto: r.Proto,
 		Forwarded: strings.Join(r.Header["X-Forwarded-For"], ", "),
 		Referer:   r.Referer(), UserAgent: r.UserAgent(), RequestID: requestid.Of(r),
@@ -110,5 +111,6 @@ func (rec *record) answered() {
 
 func (rec *record) done() {
 	rec.entry.Duration = time.Since(rec.entry.Time)
-	rec.log.Add(&rec.entry)
+	rec.redact()
+	rec.handler.Log.Add(&rec.entry)
 }

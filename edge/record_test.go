@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -228,4 +229,57 @@ func BenchmarkAccessLog(b *testing.B) {
 			}
 		})
 	}
+}
+
+func TestWhatMayBeAStreamKeyIsRedactedInTheLog(t *testing.T) {
+	log, lines := logging(t)
+	var begun atomic.Bool
+	h := &Handler{HLS: outputs{t}, FLV: outputThat(func() {}), Access: &doorman{}, Log: log, Exists: func(name remux.StreamName) bool {
+		return name == "live/real-stream" || name == "live/begins-now" && begun.Load()
+	}}
+	get := func(method, path, referer string) {
+		r := httptest.NewRequest(method, path, nil)
+		r.Header.Set("Referer", referer)
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	get("GET", "/live/real-stream.m3u8", "http://example.com/live/real-stream")
+	get("GET", "/live/sk_8d2f9c11.flv", "http://example.com/live/sk_8d2f9c11")
+	get("GET", "/live/sk_8d2f9c11/index.m3u8", "http://example.com/t/TICKET/live/sk_8d2f9c11")
+	get("GET", "/t/TICKET/live/sk_8d2f9c11/00ff/media.m3u8", "")
+	get("GET", "/live/sk_8d2f9c11", "")
+	get("GET", "/live/sk_8d2f9c11/x/y/sk_8d2f9c11", "")
+	get("GET", "/sk_8d2f9c11", "")
+	get("OPTIONS", "/live/sk_8d2f9c11.m3u8", "")
+	get("PUT", "/live/real-stream.m3u8", "https://elsewhere.example/a/long-enough/page")
+	h.FLV = outputThat(func() { begun.Store(true) })
+	get("GET", "/live/begins-now.flv", "")
+	h.FLV = outputThat(func() { begun.Store(false) })
+	get("GET", "/live/begins-now.flv", "")
+	want := []string{
+		"/live/real-stream.m3u8 live/real-stream http://example.com/live/real-stream",
+		"/live/sk….flv live/sk… http://example.com/live/sk…",
+		"/live/sk…/index.m3u8 live/sk… http://example.com/t/-/live/sk…",
+		"/t/-/live/sk…/00ff/media.m3u8 live/sk… ",
+		"/live/sk…  ", "/live/sk…/x/y/sk…  ", "/sk…  ", "/live/sk….m3u8  ",
+		"/live/real-stream.m3u8  https://elsewhere.example/a/long-enough/page",
+		"/live/begins-now.flv live/begins-now ", "/live/begins-now.flv live/begins-now ",
+	}
+	got := lines()
+	if len(got) != len(want) {
+		t.Fatalf("%d lines: %+v", len(got), got)
+	}
+	for i, l := range got {
+		if s := fmt.Sprint(l.Path, " ", l.Stream, " ", l.Referer); s != want[i] {
+			t.Errorf("line %d: %q, want %q", i, s, want[i])
+		}
+	}
+}
+
+// outputThat is a live output that does something while it serves.
+type outputThat func()
+
+func (o outputThat) Serve(w http.ResponseWriter, _ *http.Request, _ remux.StreamName, _ context.Context, leave func(uint64)) {
+	o()
+	leave(0)
+	w.WriteHeader(http.StatusOK)
 }

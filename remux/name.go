@@ -51,10 +51,11 @@ const shortestSecret = 8
 // a player, which may be somebody's secret stream key. Of a long part the first two bytes are left.
 func (n StreamName) Redacted() string {
 	app, name := n.Split()
-	return redact(app) + "/" + redact(name)
+	return RedactPart(app) + "/" + RedactPart(name)
 }
 
-func redact(part string) string {
+// RedactPart is Redacted for one part of a name, or what may be one.
+func RedactPart(part string) string {
 	if len(part) < shortestSecret {
 		return part
 	}

@@ -28,7 +28,10 @@ type access struct {
 	ctx    context.Context // ends waiting for a backend when the server stops
 	cancel context.CancelFunc
 
-	current atomic.Pointer[policies]
+	// changing is held while policies are replaced, by a reload of the configuration or of their files: what an older one
+	// has read must not come after what a newer one has.
+	changing sync.Mutex
+	current  atomic.Pointer[policies]
 	// feeding waits for what keeps policies up to date.
 	feeding sync.WaitGroup
 	stale   *staleness
@@ -69,6 +72,8 @@ func (a *access) wait() {
 // change has other policies decide, which may be those there are, under the limits of a configuration. Who is inside
 // stays, but for those whose key or secret is gone, unless they may.
 func (a *access) change(p *policies, cfg *config.Config) {
+	a.changing.Lock()
+	defer a.changing.Unlock()
 	old := a.current.Load()
 	if p != old {
 		a.follow(p)
@@ -77,6 +82,9 @@ func (a *access) change(p *policies, cfg *config.Config) {
 	a.Change(p.gate(cfg))
 	if p == old {
 		return
+	}
+	if p.jwks != nil {
+		p.jwks.SetRefresh(p.settings.JWKSRefresh)
 	}
 	p.succeed(old)
 	for kind := range old.swaps {

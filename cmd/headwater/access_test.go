@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -126,7 +128,9 @@ func TestAChangedKeysFileIsReadAgain(t *testing.T) {
 func metricsOf(t *testing.T, s *server) string {
 	t.Helper()
 	w := httptest.NewRecorder()
-	s.private.Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1/metrics", nil))
+	r := httptest.NewRequest(http.MethodGet, "http://127.0.0.1/metrics", nil)
+	here := context.WithValue(r.Context(), http.LocalAddrContextKey, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	s.private.Handler.ServeHTTP(w, r.WithContext(here))
 	return w.Body.String()
 }
 
@@ -275,5 +279,37 @@ func BenchmarkMayWatch(b *testing.B) {
 		if a.MayWatch(r, ask).Status != 0 {
 			b.Fatal("refused")
 		}
+	}
+}
+
+// TestAKeyThatWasTakenAwayDoesNotComeBackFromTheOldFile: what an older configuration still reads counts no more.
+func TestAKeyThatWasTakenAwayDoesNotComeBackFromTheOldFile(t *testing.T) {
+	folder := t.TempDir()
+	file := func(name, line string) config.Auth {
+		t.Helper()
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, []byte(line+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return config.Auth{KeysFile: path, Publish: config.Rules{{Pattern: "*", Policies: []config.Policy{config.PolicyKeys}}}}
+	}
+	before, after := file("before", "live/test the-stolen-key"), file("after", "live/test the-newest-key")
+	a := newTestAccess(t, func(c *config.Config) { c.Auth = before })
+	old := a.current.Load()
+	cfg := config.Default()
+	cfg.Auth = after
+	next, err := a.newPolicies(after, old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.change(next, &cfg)
+	a.reload(old) // as it may have begun before the change
+	may := func(key string) bool { return a.mayPublish(publishing("live/test", "key="+key)).Allowed }
+	if may("the-stolen-key") || !may("the-newest-key") {
+		t.Error("the old file decides")
+	}
+	a.reload(next)
+	if may("the-stolen-key") || !may("the-newest-key") {
+		t.Error("the new file does not decide")
 	}
 }

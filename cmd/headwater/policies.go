@@ -43,7 +43,7 @@ func (a *access) newPolicies(settings config.Auth, old *policies) (*policies, er
 	p.ctx, p.end = context.WithCancel(a.ctx)
 	switch {
 	case settings.JWKSURL == "":
-	case old != nil && old.settings.JWKSURL == settings.JWKSURL && old.settings.JWKSRefresh == settings.JWKSRefresh:
+	case old != nil && old.settings.JWKSURL == settings.JWKSURL:
 		p.jwks = old.jwks
 	default:
 		p.jwks = &keySet{JWKS: auth.NewJWKS(settings.JWKSURL, settings.JWKSRefresh, a.logger)}
@@ -100,6 +100,7 @@ func (a *access) follow(p *policies) {
 	if p.jwks != nil && p.jwks.ctx == nil {
 		p.jwks.ctx, p.jwks.end = context.WithCancel(a.ctx)
 		a.feeding.Go(func() { p.jwks.Run(p.jwks.ctx) })
+		a.feeding.Go(func() { a.recheckFetched(p.jwks) })
 	}
 	a.feeding.Go(func() {
 		p.files.run(p.ctx, a.logger, func() { a.reload(p) })
@@ -108,6 +109,23 @@ func (a *access) follow(p *policies) {
 			p.callback.Close()
 		}
 	})
+}
+
+// recheckFetched asks about those inside again when the keys of a URL are there for the first time. Until then nobody
+// knows whether they are still let in.
+func (a *access) recheckFetched(set *keySet) {
+	select {
+	case <-set.Fetched():
+	case <-set.ctx.Done():
+		return
+	}
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	if p := a.current.Load(); p.jwks == set && p.swaps[config.PolicyJWT] != nil {
+		if ended := a.Recheck(p.swaps[config.PolicyJWT]); ended > 0 {
+			a.logger.Info("keys of tokens were fetched", "ended", ended)
+		}
+	}
 }
 
 // succeed ends older policies but for what is handed on. Who asks one of them at this moment still gets its answer.
@@ -146,8 +164,14 @@ func (p *policies) make(kind config.Policy) (auth.Policy, error) {
 	}
 }
 
-// reload reads the files of policies again. What is not right leaves that policy as it was.
+// reload reads the files of policies again, unless others have taken their place. What is not right leaves that policy as
+// it was.
 func (a *access) reload(p *policies) {
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	if p.ctx.Err() != nil || a.current.Load() != p {
+		return
+	}
 	for kind, swap := range p.swaps {
 		policy, err := p.make(kind)
 		if err != nil {

@@ -96,7 +96,7 @@ func (s *server) newEdge(cfg *config.Config) *http.Server {
 
 // edgeHandler routes the public addresses to the outputs that are on.
 func (s *server) edgeHandler(cfg *config.Config) http.Handler {
-	h := &edge.Handler{Access: s.access, Log: s.accessLog}
+	h := &edge.Handler{Access: s.access, Log: s.accessLog, Exists: s.hasStream}
 	if s.hls != nil {
 		h.HLS = s.hls
 	}
@@ -110,6 +110,18 @@ func (s *server) edgeHandler(cfg *config.Config) http.Handler {
 		h.Watch = s.pages
 	}
 	return h
+}
+
+// hasStream reports whether there is such a stream, or HLS has some of it still.
+func (s *server) hasStream(name remux.StreamName) bool {
+	if s.hub.Stream(name) != nil {
+		return true
+	}
+	if s.hls == nil {
+		return false
+	}
+	_, ok := s.hls.Status(name)
+	return ok
 }
 
 func (s *server) adminHandler(cfg *config.Config, token string) http.Handler {
