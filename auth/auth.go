@@ -100,7 +100,8 @@ type Decision struct {
 	CacheFor time.Duration
 
 	// shown says that it was decided by the token that was shown, so that whoever shows another is somebody else.
-	shown bool
+	// unproven: perhaps, by a backend that says neither a token's ID nor an identity and may not have looked at it.
+	shown, unproven bool
 	// by is the Swap that decided, if one did, in which era of it.
 	by  *Swap
 	era uint64

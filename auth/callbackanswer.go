@@ -107,7 +107,7 @@ func (a *answer) decision(r Request, config CallbackConfig) (Decision, error) {
 		return Decision{}, finalError{`the answer's "token_id" is not an ID`}
 	}
 	d := Decision{
-		Allowed: true, shown: true, CacheFor: cache, Stream: a.Stream, TokenID: a.TokenID,
+		Allowed: true, shown: true, unproven: a.TokenID == "" && a.Identity == "", CacheFor: cache, Stream: a.Stream, TokenID: a.TokenID,
 		MaxBitrate: int64(math.Ceil(a.MaxBitrate)), MaxDuration: seconds(a.MaxDuration), Credential: addressAndQuery(r),
 	}
 	if a.Identity != "" {

@@ -12,7 +12,7 @@ const (
 	defaultLapse = 30 * time.Second
 	// maxVisits bounds the viewers without a connection that are told apart, less than 1 KiB each.
 	maxVisits = 100_000
-	// maxPerAddress is how many viewers without a token one address may be: an office behind one router. Beyond it all
+	// maxPerAddress is how many viewers without a token that somebody has checked one address may be: an office behind one router. Beyond it all
 	// others from there are one viewer, so that nobody fills a limit with invented clients.
 	maxPerAddress = 256
 )
@@ -29,7 +29,7 @@ type Visitor struct {
 type visits struct {
 	seed      maphash.Seed
 	byKey     map[uint64]*Session
-	anonymous map[netip.Prefix]int // those without a token
+	anonymous map[netip.Prefix]int // those without a token that is one
 	swept     time.Time
 }
 
@@ -89,31 +89,40 @@ func (g *Gate) Visits(d *Decision) bool {
 
 // visitOf says who a visitor is.
 func (g *Gate) visitOf(r Request, d Decision, v Visitor) *visit {
-	k := &visit{}
-	var h maphash.Hash
-	h.SetSeed(g.visits.seed)
-	add := func(s string) { _, _ = h.WriteString(s); _ = h.WriteByte(0) } // never fail, by their documentation
-	add(public(r, d))
-	if token := Token(r.Query); token != "" && d.shown {
-		k.shown = true
-		add(token)
-		k.key = h.Sum64()
-		return k
+	stream, token := public(r, d), ""
+	if d.shown {
+		token = Token(r.Query)
+	}
+	if token != "" && !d.unproven {
+		return &visit{shown: true, key: g.visits.sum(stream, token)}
 	}
 	from := r.Remote.Addr().Unmap()
 	bits := from.BitLen()
 	if from.Is6() {
 		bits = 64 // one customer's
 	}
+	k := &visit{}
 	k.from, _ = from.WithZone("").Prefix(bits) // an invalid one is like others of that kind
-	add(k.from.String())
-	fallback := h.Sum64()
-	add(v.Client)
-	k.key = h.Sum64()
+	if token != "" {
+		k.key = g.visits.sum(stream, token)
+	} else {
+		k.key = g.visits.sum(stream, k.from.String(), v.Client)
+	}
 	if g.visits.byKey[k.key] == nil && g.visits.anonymous[k.from] >= maxPerAddress {
-		k.key = fallback
+		k.key = g.visits.sum(stream, k.from.String())
 	}
 	return k
+}
+
+// sum is the key of what a visitor is told apart by.
+func (v *visits) sum(parts ...string) uint64 {
+	var h maphash.Hash
+	h.SetSeed(v.seed)
+	for _, part := range parts {
+		_, _ = h.WriteString(part) // never fail, by their documentation
+		_ = h.WriteByte(0)
+	}
+	return h.Sum64()
 }
 
 // beginVisit lets in a viewer that was not there. A session that is nil with no refusal is not counted.

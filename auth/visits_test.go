@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"testing"
 	"time"
@@ -229,4 +230,27 @@ func TestWhoComesInDuringAReloadIsCheckedByTheNewKeys(t *testing.T) {
 	g.Recheck(s)
 	_, end := enter(t, g, r, d)
 	ended(t, end, EndRevoked)
+}
+
+// TestABackendThatDoesNotLookTellsNoViewersApart: whoever invents tokens for one that lets everybody in is one address.
+func TestABackendThatDoesNotLookTellsNoViewersApart(t *testing.T) {
+	for answer, want := range map[string]int{
+		`{"allow":true}`:                       maxPerAddress + 1,
+		`{"allow":true,"identity":"somebody"}`: 2 * maxPerAddress,
+		`{"allow":true,"token_id":"t-1"}`:      2 * maxPerAddress,
+	} {
+		backend := httptest.NewServer(says(200, answer))
+		c := callback(backend.URL)
+		g := NewGate(GateConfig{Play: c, Limits: Limits{Viewers: 10 * maxPerAddress}, Now: at(jwtNow).now})
+		for i := range 2 * maxPerAddress {
+			if code := visiting(t, g, asking(Play, "live/test", fmt.Sprintf("token=invented-%d", i)), Visitor{Client: fmt.Sprint(i)}); code != "" {
+				t.Fatalf("%s: %d: %s", answer, i, code)
+			}
+		}
+		if n := len(g.Sessions("")); n != want {
+			t.Errorf("%s: one address is %d viewers, want %d", answer, n, want)
+		}
+		c.Close()
+		backend.Close()
+	}
 }

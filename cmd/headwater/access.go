@@ -87,8 +87,12 @@ func (a *access) change(p *policies, cfg *config.Config) {
 		p.jwks.SetRefresh(p.settings.JWKSRefresh)
 	}
 	p.succeed(old)
-	for kind := range old.swaps {
+	for kind, swap := range old.swaps {
 		a.stale.forget(staleName(kind))
+		if p.swaps[kind] == nil { // with it went all that it let in
+			swap.Replace(auth.Deny{})
+			a.logger.Info("keys count no more", "policy", string(kind), "ended", a.Recheck(swap))
+		}
 	}
 	for kind, swap := range p.swaps {
 		a.replace(kind, swap, p.read[kind])

@@ -313,3 +313,27 @@ func TestAKeyThatWasTakenAwayDoesNotComeBackFromTheOldFile(t *testing.T) {
 		t.Error("the new file does not decide")
 	}
 }
+
+func TestWhoeverLetInByAPolicyThatIsGoneIsSentAway(t *testing.T) {
+	for _, ends := range []bool{true, false} {
+		a := newTestAccess(t, func(c *config.Config) {
+			c.Auth = rulesOf(t, "live/* = keys; * = open", "open")
+			c.Auth.EndOnRemoval = ends
+		})
+		byKey, openly := enter(t, a, "live/test", "key=the-key-of-all"), enter(t, a, "other/test", "")
+		cfg := config.Default()
+		cfg.Auth = rulesOf(t, "deny", "open")
+		cfg.Auth.EndOnRemoval = ends
+		next, err := a.newPolicies(cfg.Auth, a.current.Load())
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.change(next, &cfg)
+		if got := len(byKey) == 1; got != ends {
+			t.Errorf("auth.end_on_removal is %t, and whoever had the key was sent away: %t", ends, got)
+		}
+		if len(openly) != 0 {
+			t.Error("who needed no key was sent away")
+		}
+	}
+}

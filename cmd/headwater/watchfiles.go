@@ -36,10 +36,11 @@ func (f *fileWatch) run(ctx context.Context, logger *slog.Logger, changed func()
 		return
 	}
 	var events chan fsnotify.Event
+	var faults chan error
 	watcher, err := fsnotify.NewWatcher()
 	if err == nil {
 		defer watcher.Close() //nolint:errcheck // nothing was written
-		events = watcher.Events
+		events, faults = watcher.Events, watcher.Errors
 		f.watchFolders(watcher, logger)
 	} else {
 		logger.Warn("changes of files are noticed late", "error", err)
@@ -57,6 +58,17 @@ func (f *fileWatch) run(ctx context.Context, logger *slog.Logger, changed func()
 			if !ok {
 				events = nil
 			} else if !settling {
+				settling = true
+				look.Reset(settleTime)
+			}
+			continue
+		case err, ok := <-faults: // nobody else reads them, and the watcher waits for that
+			if !ok {
+				faults = nil
+				continue
+			}
+			logger.Warn("changes of files may have been missed", "error", err)
+			if !settling {
 				settling = true
 				look.Reset(settleTime)
 			}
