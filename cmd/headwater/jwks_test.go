@@ -14,6 +14,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/headwater-live/headwater/auth"
 	"github.com/headwater-live/headwater/cmd/headwater/config"
 	"github.com/headwater-live/headwater/ingest"
 )
@@ -92,11 +93,11 @@ func TestFetchedKeysOutliveAChangeOfTheirRefresh(t *testing.T) {
 	a := newTestAccess(t, func(c *config.Config) { c.Auth = settings(first.URL, time.Hour) })
 	a.start()
 	t.Cleanup(func() { a.cancel(); a.wait() })
-	change := func(auth config.Auth) {
+	change := func(settings config.Auth) {
 		t.Helper()
 		cfg := config.Default()
-		cfg.Auth = auth
-		next, err := a.newPolicies(auth, a.current.Load())
+		cfg.Auth = settings
+		next, err := a.newPolicies(settings, a.current.Load())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +122,10 @@ func TestFetchedKeysOutliveAChangeOfTheirRefresh(t *testing.T) {
 	}
 	close(second.held)
 	select {
-	case <-ended:
+	case cause := <-ended:
+		if cause != ingest.EndCause(auth.EndRevoked) {
+			t.Errorf("ended with %q", cause)
+		}
 	case <-time.After(patience):
 		t.Fatal("whose key is gone publishes still")
 	}
