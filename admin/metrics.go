@@ -67,7 +67,7 @@ var (
 	findingsRaised = metric("findings_raised_total", "Findings that were raised, by code.", "code")
 
 	viewersDesc = metric("viewers", "Viewers that read a stream as it comes, by protocol.", "protocol")
-	delay       = metric("fanout_delay_seconds", "Time from a packet's arrival until it was written to the viewers who had caught up, by protocol.", "protocol")
+	delay       = metric("fanout_delay_seconds", "Time from a packet's arrival until it was written to the viewers who had caught up, those over TLS left out, by protocol.", "protocol")
 	sent        = metric("sent_bytes_total", "Bytes sent to viewers, by protocol.", "protocol")
 	jumps       = metric("viewer_jumps_total", "Viewers that fell behind and continued at a keyframe, by protocol.", "protocol")
 	slow        = metric("viewers_closed_slow_total", "Viewers that were closed for being too slow, by protocol and reason.", "protocol", "reason")

@@ -2,13 +2,17 @@ package flv
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/headwater-live/headwater/live"
 )
 
 // rawSocket is a WebSocket on which a test may say what it likes.
@@ -169,4 +173,30 @@ func TestAWebSocketClientThatHasGoneIsNoticedBeforeTheNextPicture(t *testing.T) 
 	s.waitForViewers(t, 1)
 	_ = r.nc.Close()
 	s.waitForViewers(t, 0)
+}
+
+func TestAWebSocketThatFloodsIsClosedAndCounted(t *testing.T) {
+	s := newSite(t, false, Config{})
+	src := s.publish(t)
+	src.picture(true)
+	quiet, r := dialRaw(t, s), dialRaw(t, s)
+	s.waitForViewers(t, 2)
+	pings := bytes.Repeat(masked(0x89, "flood"), 1_000)
+	for {
+		if _, err := r.nc.Write(pings); err != nil {
+			var timeout net.Error
+			if errors.As(err, &timeout) && timeout.Timeout() {
+				t.Fatal("a client that floods is not sent away")
+			}
+			break
+		}
+	}
+	s.waitForViewers(t, 1)
+	if n := s.flv.Refusals()[live.ReasonSocketFlood]; n != 1 {
+		t.Errorf("%d were counted", n)
+	}
+	quiet.say(masked(0x89, "still there?")...)
+	if op, payload := quiet.control(); op != 10 || string(payload) != "still there?" {
+		t.Errorf("another client is answered with a frame of type %d, %q", op, payload)
+	}
 }

@@ -38,6 +38,9 @@ type Container struct {
 	MaxTime int64
 }
 
+// ReasonSocketFlood is what a viewer over WebSocket is counted as who sends far more than a viewer has to say.
+const ReasonSocketFlood = "websocket-flood"
+
 // Server serves streams in one container.
 type Server struct {
 	config    Config // but for what is in limits
@@ -48,6 +51,7 @@ type Server struct {
 	ctx       context.Context // ends waiting and writing when the server must stop now
 	cancel    context.CancelFunc
 	viewers   sync.WaitGroup
+	flooded   atomic.Uint64 // viewers over WebSocket that were closed for sending too much
 
 	mu     sync.Mutex
 	closed bool
@@ -95,6 +99,11 @@ func (s *Server) Change(config Config) {
 
 // Metrics returns the counters of all viewers.
 func (s *Server) Metrics() *bytelog.Metrics { return &s.metrics }
+
+// Refusals counts the viewers that were sent away for what they did, by reason.
+func (s *Server) Refusals() map[string]uint64 {
+	return map[string]uint64{ReasonSocketFlood: s.flooded.Load()}
+}
 
 // Close waits until the viewers have been sent what is left, and cuts them off when ctx ends.
 // The hub must have been closed before, or the viewers stay.

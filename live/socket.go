@@ -3,6 +3,7 @@ package live
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/headwater-live/headwater/live/websocket"
@@ -19,6 +20,8 @@ type socketOutput struct {
 	reader *websocket.Reader
 	viewer *bytelog.Viewer
 	read   chan struct{} // closed when reading has ended
+	// flooded counts those who were closed for sending too much.
+	flooded *atomic.Uint64
 
 	// writing guards conn, and within it mu what is below. Who holds mu never waits.
 	writing sync.Mutex
@@ -29,8 +32,9 @@ type socketOutput struct {
 	closing bool   // a close frame is the last that we send
 }
 
-func newSocketOutput(conn *bytelog.Conn, early []byte) *socketOutput {
-	return &socketOutput{conn: conn, reader: websocket.NewReader(conn, early), read: make(chan struct{})}
+func newSocketOutput(conn *bytelog.Conn, early []byte, flooded *atomic.Uint64) *socketOutput {
+	// early is let pass: it is bounded, too.
+	return &socketOutput{conn: conn, reader: websocket.NewReader(&listened{in: conn}, early), read: make(chan struct{}), flooded: flooded}
 }
 
 func (o *socketOutput) start(v *bytelog.Viewer) {
@@ -102,6 +106,9 @@ func (o *socketOutput) listen() {
 		var breach *websocket.Error
 		switch {
 		case errors.As(err, &breach):
+			if breach.Code == websocket.ClosePolicy {
+				o.flooded.Add(1)
+			}
 			o.say(websocket.AppendClose(nil, breach.Code), true)
 			return
 		case err != nil:

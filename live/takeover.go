@@ -37,7 +37,7 @@ func (v *viewing) takeOver(w http.ResponseWriter, r *http.Request, upgrade bool)
 		v.left(fmt.Errorf("take over the connection: %w", err))
 		return
 	}
-	out := newRawOutput(conn, buffered.Reader, head(w.Header(), r, upgrade), r.ProtoMinor, upgrade)
+	out := v.server.newRawOutput(conn, buffered.Reader, head(w.Header(), r, upgrade), r.ProtoMinor, upgrade)
 	viewer := v.to(out)
 	forget := v.watch(func() {
 		_ = conn.Close()
@@ -51,7 +51,7 @@ func (v *viewing) takeOver(w http.ResponseWriter, r *http.Request, upgrade bool)
 	out.start(viewer)
 }
 
-func newRawOutput(nc net.Conn, early *bufio.Reader, head []byte, minor int, upgrade bool) rawOutput {
+func (s *Server) newRawOutput(nc net.Conn, early *bufio.Reader, head []byte, minor int, upgrade bool) rawOutput {
 	conn := bytelog.NewConn(nc)
 	conn.Tune()
 	conn.Put(head)
@@ -59,7 +59,7 @@ func newRawOutput(nc net.Conn, early *bufio.Reader, head []byte, minor int, upgr
 	case upgrade:
 		// What the client has sent already, it should not have.
 		sent, _ := early.Peek(min(early.Buffered(), maxEarly))
-		return newSocketOutput(conn, sent)
+		return newSocketOutput(conn, sent, &s.flooded)
 	case minor == 0:
 		return &plainOutput{conn: conn}
 	}

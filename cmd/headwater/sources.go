@@ -85,7 +85,14 @@ func storageHealth(s *hls.Server) func() admin.StorageHealth {
 // refusals adds up what the rooms refused, by reason.
 func (s *server) refusals() map[string]uint64 {
 	all := s.ingest.Refusals()
-	for _, more := range []map[string]uint64{s.access.Refusals(), s.limiter.Refusals()} {
+	rooms := []map[string]uint64{s.access.Refusals(), s.limiter.Refusals()}
+	if s.flv != nil {
+		rooms = append(rooms, s.flv.Refusals())
+	}
+	if s.ts != nil {
+		rooms = append(rooms, s.ts.Refusals())
+	}
+	for _, more := range rooms {
 		for reason, n := range more {
 			all[reason] += n
 		}

@@ -24,6 +24,7 @@ const (
 	CloseProtocol = 1002
 	CloseNoStatus = 1005 // never sent
 	CloseInvalid  = 1007
+	ClosePolicy   = 1008
 	CloseTooBig   = 1009
 )
 

@@ -100,7 +100,10 @@ func (v *Viewer) flush() error {
 		if v.isStopped() {
 			return ErrStopped
 		}
-		v.letGo()
+		v.letGo(now)
+		if v.lost && now.Sub(v.lostAt) >= StallTimeout {
+			return ErrTooSlow // it holds what is being written, and no jump ends that
+		}
 	}
 }
 
@@ -111,13 +114,14 @@ func (v *Viewer) count(n int) {
 }
 
 // letGo releases the memory between the viewer and where it will continue, once that is
-// certain: however slowly a peer reads, it holds back no more than MaxBacklog.
-func (v *Viewer) letGo() {
+// certain: however slowly a peer reads, it holds back no more than MaxBacklog, and after that no more
+// than what is being written, for StallTimeout.
+func (v *Viewer) letGo(now time.Time) {
 	if v.lost {
 		return
 	}
 	if end, join := v.Log.ends(); end-v.at.Offset() > v.MaxBacklog && join > v.at.Offset() {
-		v.at, v.lost = Position{}, true
+		v.at, v.lost, v.lostAt = Position{}, true, now
 	}
 }
 

@@ -26,25 +26,29 @@ type clock struct {
 	max     int64 // 0 is no bound
 	base    int64 // the stream's time at 0
 	started bool
+	// told is the latest time that was said before the first frame, by configurations that may be old.
+	told    int64
 	shifted remux.Packet // the memory of shift
 }
 
 // start begins at the stream's time of the first frame.
 func (c *clock) start(dts int64) {
 	if !c.started && c.max > 0 && dts > c.max/2 {
-		c.base = dts - lead
+		c.base = dts - lead - c.told
 	}
 	c.started = true
 }
 
 // at returns a time of the stream by the clock. What comes before the first frame, configurations that
-// may be old, is no later than that.
+// may be old, is no later than that: the clock begins behind what they have said.
 func (c *clock) at(dts int64) int64 {
 	switch {
 	case !c.started && c.max > 0 && dts > c.max/2:
-		return lead
+		return max(lead, c.told)
 	case c.base > 0:
 		return max(0, dts-c.base)
+	case !c.started:
+		c.told = max(c.told, dts)
 	}
 	return dts
 }

@@ -83,6 +83,33 @@ func TestALogThatBeginsLateHasATimeOfItsOwn(t *testing.T) {
 	}
 }
 
+// Before the first frame a log is shown configurations of any age, and who joins asks for the time.
+func TestTheTimeOfALateLogDoesNotGoBackAtItsFirstFrame(t *testing.T) {
+	for _, configured := range []int64{0, lead, 6 * day, 12 * day, 15 * day} {
+		for _, begins := range []int64{13 * day, 20 * day, 60 * day} {
+			l := New(timed{}, Options{MaxTime: signed})
+			l.Begin(remux.Tracks{Video: true, Audio: true})
+			begin := Position{slab: l.tail}
+			old, next := config(1), audioConfig(2)
+			old.DTS, next.DTS = min(configured, begins), begins
+			l.Write(old)
+			l.Write(next)
+			prologue, _, _ := l.Join(nil, 0)
+			l.Write(frame(begins, true, 1))
+			l.Write(&remux.Packet{Kind: remux.AudioFrame, DTS: begins - lead, Payload: []byte{1}})
+			got := times(begin)
+			latest := max(got[0], int64(binary.BigEndian.Uint64(prologue)))
+			if got[1] < got[0] || got[2] < got[1] || got[2] < latest || got[3] < latest-lead {
+				t.Errorf("configured at %d, begun at %d, the times are %d", configured, begins, got)
+			}
+			if got[2] > signed-maxComposition-lastDay {
+				t.Errorf("configured at %d, begun at %d, it begins at its clock's end, %d", configured, begins, got[2])
+			}
+			l.Close()
+		}
+	}
+}
+
 // A log ends before its clock does, at a place where viewers may begin as long as there is one.
 func TestALogEndsBeforeItsClock(t *testing.T) {
 	for _, c := range []struct {

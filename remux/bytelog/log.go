@@ -18,7 +18,8 @@ type Options struct {
 	// MaxTime is the largest time, in ms, that the format can say; 0 is no bound. See clock.
 	MaxTime int64
 	// Delay observes how long it takes from a packet's arrival until it has been written to those
-	// viewers who had caught up; nil is not at all.
+	// viewers who are swept, that is who had caught up, and over a bare TCP connection; nil is not
+	// at all.
 	Delay *histogram.Histogram
 }
 

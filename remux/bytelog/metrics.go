@@ -13,8 +13,8 @@ type Metrics struct {
 	BytesSent atomic.Uint64
 	// Jumps counts viewers that fell behind and continued at a keyframe.
 	Jumps atomic.Uint64
-	// Behind counts viewers closed for falling behind again and again, Stalled those closed
-	// for taking nothing.
+	// Behind counts viewers closed for falling behind again and again, or for good, Stalled those
+	// closed for taking nothing.
 	Behind, Stalled atomic.Uint64
 	// Delay is for Options.Delay; nil if it is not measured.
 	Delay *histogram.Histogram

@@ -10,7 +10,8 @@ import (
 
 // Why a viewer ended that was well until then.
 var (
-	// ErrTooSlow reports a viewer that fell behind again and again.
+	// ErrTooSlow reports a viewer that fell behind again and again, or so slowly takes what was
+	// being written when it did that it held that for StallTimeout.
 	ErrTooSlow = errors.New("the viewer is too slow for the stream")
 	// ErrStalled reports a viewer that took nothing for StallTimeout.
 	ErrStalled = errors.New("the viewer has taken nothing for some time")
@@ -51,8 +52,9 @@ type Viewer struct {
 
 	// All below is of the goroutine that chases, or else of the sweeper.
 	at Position
-	// lost: the viewer is so far behind that it has let go of its position.
+	// lost: the viewer is so far behind that it has let go of its position, at lostAt.
 	lost     bool
+	lostAt   time.Time
 	configs  uint64
 	jumps    []time.Time
 	progress time.Time // when the peer last took something, while it is waited for

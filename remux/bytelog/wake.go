@@ -41,7 +41,9 @@ func (l *Log) wakeLocked() {
 	l.wake = make(chan struct{})
 	l.announced = l.endLocked().Offset()
 	for _, s := range l.sweepers {
-		s.batch = l.arrived
+		if s.batch.IsZero() { // else it is still busy, and what it has not taken has waited for longer
+			s.batch = l.arrived
+		}
 	}
 	l.arrived = time.Time{}
 	l.callSweepersLocked()
