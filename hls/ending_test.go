@@ -11,8 +11,7 @@ import (
 
 func TestWhatAnEndedPlaylistListsCanBeFetchedForItsLengthAfterItHasGone(t *testing.T) {
 	onStage(t, Config{}, func(s *stage) {
-		s.publish(at25(50), 0, 2_000)
-		s.send(at25(200).frames(2_000, 12_000)) // the oldest is much shorter
+		s.publish(at25(25), 0, 9_000) // the oldest has one second, the others two
 		s.leave()
 		s.sink.Close()
 		s.sink = nil
@@ -40,7 +39,7 @@ func TestWhatAnEndedPlaylistListsCanBeFetchedForItsLengthAfterItHasGone(t *testi
 		if w := s.get("/live/test/index.m3u8"); w.Code != 404 {
 			t.Errorf("the multivariant playlist: %d", w.Code)
 		}
-		time.Sleep(length - time.Second)
+		time.Sleep(length - 100*time.Millisecond)
 		if !fetchable() {
 			t.Error("the segments went too early")
 		}
@@ -69,6 +68,10 @@ func TestASmallerWindowAfterARestartLosesNothingAtOnce(t *testing.T) {
 		s.send(at25(25).frames(102_500, 138_000))
 		if code := s.get(path.Dir(was.URL) + "/" + uris(string(was.Body))[1]).Code; code != 200 {
 			t.Errorf("a segment that was in a playlist of 40 s, 36 s after it had left: %d", code)
+		}
+		s.send(at25(25).frames(138_000, 150_000))
+		if code := s.get(path.Dir(was.URL) + "/" + uris(string(was.Body))[1]).Code; code != 404 {
+			t.Errorf("48 s after it had left: %d", code)
 		}
 		s.leave()
 	})

@@ -310,6 +310,9 @@ func (l *leftover) fill(c *Channel) {
 
 // setLongest finds out how long the playlists were that listed each of all segments.
 func setLongest(all []*segment) {
+	for _, s := range all {
+		s.longest = 0
+	}
 	for i, newest := range all {
 		var length time.Duration
 		for j := i; j >= 0 && all[j].sequence >= newest.head; j-- {

@@ -150,9 +150,9 @@ func TestAGracefulStopLeavesTheJournalHoweverSlowTheDisk(t *testing.T) {
 		onStage(t, Config{}, func(s *stage) {
 			e := at25(25)
 			s.publish(e, 0, 20_000)
-			s.store.set(nil, 1200*time.Millisecond)
+			s.store.set(nil, 1600*time.Millisecond)
 			if long {
-				s.send(e.frames(20_000, 40_000))
+				s.send(e.frames(20_000, 40_500))
 				if s.journals() != 0 {
 					t.Error("the disk is not slow enough for the test to show something")
 				}
@@ -163,6 +163,10 @@ func TestAGracefulStopLeavesTheJournalHoweverSlowTheDisk(t *testing.T) {
 			s.sink.End()
 			s.sink.Close()
 			s.sink = nil
+			time.Sleep(2500 * time.Millisecond)
+			if !long && s.journals() != 1 {
+				t.Error("the journal is removed while the server ends")
+			}
 			s.stop()
 			s.server, s.store = nil, storeOf(t, contents(t, s.store.Memory))
 			s.restart()
