@@ -6,7 +6,7 @@
 //	publisher's goroutine    │ channel's goroutine           │ HTTP requests
 //	                         │                               │
 //	Packet ─▶ segmenter ─────┼▶ window ─▶ render ────────────┼▶ bytes, files
-//	           (cutter, mux) │    │ ▲ waits 300 ms at most   │
+//	           (cutter, mux) │    │ ▲ waits, but not long    │
 //	                         │    ▼ │                        │
 //	                         │  writer's goroutine: storage, journal
 //
