@@ -17,6 +17,7 @@ package edge
 import (
 	"context"
 	"log/slog"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -212,11 +213,10 @@ type ServerConfig struct {
 // NewServer returns an HTTP server for a handler, with the time limits that a public
 // listener needs.
 func NewServer(handler http.Handler, config ServerConfig) *http.Server {
-	config.Limiter.maxHeader.Store(int64(config.MaxHeader))
 	return &http.Server{
 		Handler:           noteHandled(handler),
 		ConnState:         config.Limiter.ConnState,
-		ConnContext:       withConn,
+		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return withConn(ctx, c, &config) },
 		ReadHeaderTimeout: config.HeaderTimeout,
 		ReadTimeout:       config.HeaderTimeout,
 		WriteTimeout:      writeTimeout,

@@ -10,40 +10,25 @@ import (
 	"github.com/headwater-live/headwater/crowd"
 )
 
-// Limits bound the connections of all public listeners together.
-type Limits struct {
-	// Crowd bounds them by number. Handshakes are those that have not sent anything of a request yet, for which the
-	// handshake of TLS has to end first.
-	Crowd crowd.Limits
-	// HeaderTimeout is that of the server, by which its ends are told from those of the clients.
-	HeaderTimeout time.Duration
-}
-
 // Limiter accepts connections within limits. What is too much is closed at once, and counted.
 type Limiter struct {
-	limits atomic.Pointer[Limits]
-	// maxHeader is the server's, in bytes.
-	maxHeader atomic.Int64
-	refusals  struct{ large, malformed, late atomic.Uint64 }
-	crowd     *crowd.Counter
-	turned    map[crowd.Refusal]*atomic.Uint64 // away, by reason; the map itself does not change
+	refusals struct{ large, malformed, late atomic.Uint64 }
+	crowd    *crowd.Counter
+	turned   map[crowd.Refusal]*atomic.Uint64 // away, by reason; the map itself does not change
 }
 
-// NewLimiter returns a Limiter for any number of listeners.
-func NewLimiter(limits Limits) *Limiter {
-	l := &Limiter{crowd: crowd.NewCounter(limits.Crowd), turned: make(map[crowd.Refusal]*atomic.Uint64)}
+// NewLimiter returns a Limiter for any number of listeners. The limits are those of all their connections together;
+// handshakes are those that have not sent anything of a request yet, for which the handshake of TLS has to end first.
+func NewLimiter(limits crowd.Limits) *Limiter {
+	l := &Limiter{crowd: crowd.NewCounter(limits), turned: make(map[crowd.Refusal]*atomic.Uint64)}
 	for _, r := range crowd.Refusals {
 		l.turned[r] = new(atomic.Uint64)
 	}
-	l.Change(limits)
 	return l
 }
 
 // Change puts other limits in force for connections that come from now on. Those there are stay.
-func (l *Limiter) Change(limits Limits) {
-	l.limits.Store(&limits)
-	l.crowd.Change(limits.Crowd)
-}
+func (l *Limiter) Change(limits crowd.Limits) { l.crowd.Change(limits) }
 
 // Refusals returns how many connections and requests were refused before a handler saw them, by reason.
 func (l *Limiter) Refusals() map[string]uint64 {
@@ -165,7 +150,7 @@ func (c *limitedTCP) Write(b []byte) (int, error) {
 // Close implements net.Conn.
 func (c *limitedTCP) Close() error {
 	if !c.closed.Swap(true) {
-		c.exchange.count(c.limiter, c.began, c.limiter.limits.Load().HeaderTimeout)
+		c.exchange.count(c.limiter, c.began)
 	}
 	c.leave()
 	return c.TCPConn.Close()

@@ -17,16 +17,18 @@ import (
 )
 
 // startLimited serves HTTP within limits until the test ends.
-func startLimited(t *testing.T, limits Limits, handler http.HandlerFunc) (*Limiter, string) {
+func startLimited(t *testing.T, limits crowd.Limits, handler http.HandlerFunc) (*Limiter, string) {
+	t.Helper()
+	return startLimitedFor(t, time.Minute, limits, handler)
+}
+
+// startLimitedFor has another time for headers.
+func startLimitedFor(t *testing.T, timeout time.Duration, limits crowd.Limits, handler http.HandlerFunc) (*Limiter, string) {
 	t.Helper()
 	l := NewLimiter(limits)
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
-	}
-	timeout := time.Minute
-	if limits.HeaderTimeout > 0 {
-		timeout = limits.HeaderTimeout
 	}
 	srv := NewServer(handler, ServerConfig{HeaderTimeout: timeout, MaxHeader: 16 << 10, Limiter: l, Logger: slog.New(slog.DiscardHandler)})
 	done := make(chan struct{})
@@ -77,9 +79,9 @@ func until(t *testing.T, what string, holds func() bool) {
 }
 
 func TestConnectionsBeyondALimitAreClosedAndCounted(t *testing.T) {
-	for reason, limits := range map[string]Limits{
-		"http-too-many-connections":              {Crowd: crowd.Limits{Connections: 2}},
-		"http-too-many-connections-from-address": {Crowd: crowd.Limits{PerNetwork: 2}},
+	for reason, limits := range map[string]crowd.Limits{
+		"http-too-many-connections":              {Connections: 2},
+		"http-too-many-connections-from-address": {PerNetwork: 2},
 	} {
 		t.Run(reason, func(t *testing.T) {
 			l, addr := startLimited(t, limits, ok)
@@ -112,7 +114,7 @@ func TestConnectionsThatSayNothingAreBounded(t *testing.T) {
 }
 
 func testSilentConnections(t *testing.T, reason string, limits crowd.Limits) {
-	l, addr := startLimited(t, Limits{Crowd: limits}, ok)
+	l, addr := startLimited(t, limits, ok)
 	silent := dial(t, addr)
 	talking := dial(t, addr)
 	for range 2 {
@@ -134,7 +136,7 @@ func testSilentConnections(t *testing.T, reason string, limits crowd.Limits) {
 
 func TestATakenOverConnectionIsCountedUntilItIsClosed(t *testing.T) {
 	release := make(chan struct{})
-	l, addr := startLimited(t, Limits{Crowd: crowd.Limits{Connections: 1}}, func(w http.ResponseWriter, _ *http.Request) {
+	l, addr := startLimited(t, crowd.Limits{Connections: 1}, func(w http.ResponseWriter, _ *http.Request) {
 		c, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			t.Error(err)
@@ -184,12 +186,12 @@ func TestWhatIsNoRequestIsCounted(t *testing.T) {
 
 func testRefusal(t *testing.T, reason, sent string, want int, secure bool, before int) {
 	t.Helper()
-	limits := Limits{}
+	timeout := time.Minute
 	if want == 0 {
-		limits.HeaderTimeout = 3 * time.Second // what is in order must get through on a busy machine, too
+		timeout = 3 * time.Second // what is in order must get through on a busy machine, too
 	}
-	l, addr := startLimited(t, limits, ok)
-	secureAddr := startLimitedTLS(t, l, limits, ok)
+	l, addr := startLimitedFor(t, timeout, crowd.Limits{}, ok)
+	secureAddr := startLimitedTLS(t, l, timeout, ok)
 	connect := func() net.Conn {
 		if !secure {
 			return dial(t, addr)
@@ -228,9 +230,9 @@ func testRefusal(t *testing.T, reason, sent string, want int, secure bool, befor
 
 // TestWhatIsInOrderIsNotCounted: connections that end in every other way.
 func TestWhatIsInOrderIsNotCounted(t *testing.T) {
-	limits := Limits{HeaderTimeout: 10 * time.Second}
-	l, _ := startLimited(t, limits, ok)
-	addr := startLimitedTLS(t, l, limits, ok)
+	const timeout = 10 * time.Second
+	l, _ := startLimitedFor(t, timeout, crowd.Limits{}, ok)
+	addr := startLimitedTLS(t, l, timeout, ok)
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true} //nolint:gosec // a test's certificate
 	for range 3 {
 		resp, err := (&http.Client{Transport: transport}).Get("https://" + addr)
@@ -257,15 +259,11 @@ func TestWhatIsInOrderIsNotCounted(t *testing.T) {
 }
 
 // startLimitedTLS serves HTTPS within the same limits.
-func startLimitedTLS(t *testing.T, l *Limiter, limits Limits, handler http.HandlerFunc) (addr string) {
+func startLimitedTLS(t *testing.T, l *Limiter, timeout time.Duration, handler http.HandlerFunc) (addr string) {
 	t.Helper()
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
-	}
-	timeout := time.Minute
-	if limits.HeaderTimeout > 0 {
-		timeout = limits.HeaderTimeout
 	}
 	own := httptest.NewUnstartedServer(nil)
 	own.StartTLS() // for its certificate
@@ -294,23 +292,35 @@ func dialTLS(t *testing.T, addr string) net.Conn {
 // TestAnHTTP2ConnectionIsNoBadRequest: it says something between requests, and is not in the middle of one by that.
 func TestAnHTTP2ConnectionIsNoBadRequest(t *testing.T) {
 	t.Parallel()
-	limits := Limits{HeaderTimeout: 3 * time.Second} // what is in order must get through on a busy machine, too
-	l, _ := startLimited(t, limits, ok)
+	const timeout = 3 * time.Second // what is in order must get through on a busy machine, too
+	l, _ := startLimitedFor(t, timeout, crowd.Limits{}, ok)
 	transport := &http.Transport{
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true, //nolint:gosec // a test's certificate
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 100 * time.Millisecond},
 	}
-	resp, err := (&http.Client{Transport: transport}).Get("https://" + startLimitedTLS(t, l, limits, ok))
+	resp, err := (&http.Client{Transport: transport}).Get("https://" + startLimitedTLS(t, l, timeout, ok))
 	if err != nil || resp.ProtoMajor != 2 {
 		t.Fatalf("HTTP/2: %v, %v", resp, err)
 	}
 	_ = resp.Body.Close()
-	<-time.After(limits.HeaderTimeout + time.Second) // longer than a header may take
+	<-time.After(timeout + time.Second) // longer than a header may take
 	transport.CloseIdleConnections()
 	until(t, "nobody is left", func() bool { all, _, _ := l.crowd.Counts(); return all == 0 })
 	for reason, n := range l.Refusals() {
 		if n != 0 {
 			t.Errorf("%d counted as %s", n, reason)
 		}
+	}
+}
+
+// TestAServerThatIsNotUsedChangesNothing: a reload that is refused has made one.
+func TestAServerThatIsNotUsedChangesNothing(t *testing.T) {
+	l, addr := startLimited(t, crowd.Limits{}, ok)
+	NewServer(http.HandlerFunc(ok), ServerConfig{HeaderTimeout: time.Minute, MaxHeader: 1 << 20, Limiter: l, Logger: slog.New(slog.DiscardHandler)})
+	c := dial(t, addr)
+	_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nX-Large: "+strings.Repeat("x", 40<<10)+"\r\n\r\n") // the server may have closed it already
+	until(t, "the header is counted as too large", func() bool { return l.Refusals()["http-header-too-large"] == 1 })
+	if n := l.Refusals()["http-malformed-request"]; n != 0 {
+		t.Errorf("%d counted as malformed", n)
 	}
 }

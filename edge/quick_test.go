@@ -9,6 +9,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/headwater-live/headwater/crowd"
 )
 
 // connect returns a connection as the server has it, and its peer.
@@ -19,7 +21,7 @@ func connect(t *testing.T) (*limitedTCP, *net.TCPConn) {
 		t.Fatal(err)
 	}
 	peer := dial(t, inner.Addr().String()).(*net.TCPConn)
-	conn, err := NewLimiter(Limits{}).Listener(inner).Accept()
+	conn, err := NewLimiter(crowd.Limits{}).Listener(inner).Accept()
 	if err != nil {
 		t.Fatal(err)
 	}

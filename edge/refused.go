@@ -24,6 +24,11 @@ const (
 
 // exchange is how far a connection is with a request.
 type exchange struct {
+	// maxHeader and timeout are those of the server that the connection was given to, which keeps them to its end: in bytes,
+	// and for a header. They are set before anything is read.
+	maxHeader int
+	timeout   time.Duration
+
 	// began is when its first byte was read, in ns since 1970; 0 if none was since the last request.
 	began atomic.Int64
 	// read are its bytes, with what TLS adds; written are those of its answer, as far as no handler has.
@@ -43,8 +48,9 @@ type exchange struct {
 // exchangeKey is that of a connection's exchange in the context of its requests.
 type exchangeKey struct{}
 
-func withExchange(ctx context.Context, conn net.Conn) context.Context {
+func withExchange(ctx context.Context, conn net.Conn, config *ServerConfig) context.Context {
 	if c := limitedOf(conn); c != nil {
+		c.exchange.maxHeader, c.exchange.timeout = config.MaxHeader, config.HeaderTimeout
 		return context.WithValue(ctx, exchangeKey{}, &c.exchange)
 	}
 	return ctx
@@ -97,7 +103,7 @@ func (e *exchange) got(n int) {
 }
 
 // count counts what was refused when a connection is closed that was accepted at a time.
-func (e *exchange) count(l *Limiter, accepted time.Time, timeout time.Duration) {
+func (e *exchange) count(l *Limiter, accepted time.Time) {
 	began := accepted
 	if e.more.Load() {
 		began = time.Unix(0, e.began.Load())
@@ -105,13 +111,13 @@ func (e *exchange) count(l *Limiter, accepted time.Time, timeout time.Duration) 
 	switch {
 	case e.speaksHTTP2.Load() || e.handled.Load():
 	case e.active.Load() && e.written.Load() >= shortestAnswer:
-		if e.read.Load() >= l.maxHeader.Load()+headerSlop {
+		if e.read.Load() >= int64(e.maxHeader)+headerSlop {
 			l.refusals.large.Add(1)
 		} else {
 			l.refusals.malformed.Add(1)
 		}
 	case e.more.Load() && e.began.Load() == 0: // it was idle
-	case timeout > 0 && time.Since(began) >= timeout:
+	case e.timeout > 0 && time.Since(began) >= e.timeout:
 		l.refusals.late.Add(1)
 	}
 }

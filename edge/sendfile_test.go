@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/headwater-live/headwater/crowd"
 	"github.com/headwater-live/headwater/remux"
 )
 
@@ -75,7 +76,7 @@ func startFile(t *testing.T, size int, flags int) (h *fileHLS, addr string, cont
 		t.Fatal(err)
 	}
 	h = &fileHLS{file: f}
-	_, addr = startLimited(t, Limits{}, (&Handler{HLS: h}).ServeHTTP)
+	_, addr = startLimited(t, crowd.Limits{}, (&Handler{HLS: h}).ServeHTTP)
 	t.Cleanup(func() { _ = f.Close() })
 	return h, addr, content
 }
@@ -161,7 +162,7 @@ func TestAFileThatIsCutMeanwhileEndsTheConnection(t *testing.T) {
 
 func TestAClientThatTakesNothingIsGivenUp(t *testing.T) {
 	h, _, _ := startFile(t, 32<<20, noATime)
-	l := NewLimiter(Limits{})
+	l := NewLimiter(crowd.Limits{})
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -198,7 +199,7 @@ func TestAClientThatTakesNothingIsGivenUp(t *testing.T) {
 func TestFilesGoOutOverTLSAsTheyAre(t *testing.T) {
 	h, _, content := startFile(t, 1<<20+5, noATime)
 	for _, http2 := range []bool{false, true} {
-		l := NewLimiter(Limits{})
+		l := NewLimiter(crowd.Limits{})
 		srv := httptest.NewUnstartedServer(nil)
 		srv.Config = NewServer(&Handler{HLS: h}, ServerConfig{
 			HeaderTimeout: time.Minute, MaxHeader: 16 << 10, Limiter: l, Logger: slog.New(slog.DiscardHandler),

@@ -26,7 +26,7 @@ func (s *server) tune(cfg *config.Config, token string) {
 	s.flv.Change(liveConfig(cfg))
 	s.ts.Change(liveConfig(cfg))
 	s.ingest.Change(ingestConfig(cfg))
-	s.limiter.Change(edgeLimits(cfg))
+	s.limiter.Change(httpCrowd(cfg))
 	s.edge.use(s.edgeHandler(cfg))
 	s.admin.use(s.adminHandler(cfg, token))
 }
@@ -77,13 +77,6 @@ func ingestConfig(cfg *config.Config) ingest.Config {
 		Latency:            cfg.FLV.Latency,
 		Wait:               cfg.FLV.Wait,
 		MaxBacklog:         cfg.FLV.MaxBacklog,
-	}
-}
-
-func edgeLimits(cfg *config.Config) edge.Limits {
-	return edge.Limits{
-		Crowd:         httpCrowd(cfg),
-		HeaderTimeout: cfg.HTTP.HeaderTimeout,
 	}
 }
 

@@ -35,43 +35,56 @@ func (f *fileWatch) run(ctx context.Context, logger *slog.Logger, changed func()
 	if len(f.files) == 0 {
 		return
 	}
-	var events chan fsnotify.Event
-	var faults chan error
 	watcher, err := fsnotify.NewWatcher()
-	if err == nil {
-		defer watcher.Close() //nolint:errcheck // nothing was written
-		events, faults = watcher.Events, watcher.Errors
-		f.watchFolders(watcher, logger)
-	} else {
+	if err != nil {
 		logger.Warn("changes of files are noticed late", "error", err)
+		f.follow(ctx, notices{}, logger, changed)
+		return
 	}
+	defer watcher.Close() //nolint:errcheck // nothing was written
+	f.watchFolders(watcher, logger)
+	f.follow(ctx, notices{watcher.Events, watcher.Errors}, logger, func() {
+		f.watchFolders(watcher, logger)
+		changed()
+	})
+}
+
+// notices are what tells that there may be something to see. Both have to be read, for their sender waits; nil is none.
+type notices struct {
+	events <-chan fsnotify.Event
+	faults <-chan error
+}
+
+// follow looks at the files when something tells of a change, and now and then anyway.
+func (f *fileWatch) follow(ctx context.Context, told notices, logger *slog.Logger, changed func()) {
 	// A file may have changed before its folder was watched.
 	look := time.NewTimer(settleTime)
 	defer look.Stop()
 	settling := true
+	soon := func() {
+		if !settling {
+			settling = true
+			look.Reset(settleTime)
+		}
+	}
 	seen := f.last
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case _, ok := <-events:
+		case _, ok := <-told.events:
 			if !ok {
-				events = nil
-			} else if !settling {
-				settling = true
-				look.Reset(settleTime)
+				told.events = nil
 			}
+			soon()
 			continue
-		case err, ok := <-faults: // nobody else reads them, and the watcher waits for that
+		case err, ok := <-told.faults:
 			if !ok {
-				faults = nil
-				continue
+				told.faults = nil
+			} else {
+				logger.Warn("changes of files may have been missed", "error", err)
 			}
-			logger.Warn("changes of files may have been missed", "error", err)
-			if !settling {
-				settling = true
-				look.Reset(settleTime)
-			}
+			soon()
 			continue
 		case <-look.C:
 		}
@@ -87,9 +100,6 @@ func (f *fileWatch) run(ctx context.Context, logger *slog.Logger, changed func()
 		look.Reset(lookAnyway)
 		if now != f.last {
 			f.last = now
-			if events != nil {
-				f.watchFolders(watcher, logger)
-			}
 			changed()
 		}
 	}

@@ -80,7 +80,7 @@ func (h *swapHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func wire(cfg config.Config, logger *slog.Logger) (*server, error) {
 	s := &server{
 		logger: logger, started: time.Now(), findings: newFindingLog(logger), events: events.NewBus(0),
-		limiter: edge.NewLimiter(edgeLimits(&cfg)), certificates: make(map[string]*certificate),
+		limiter: edge.NewLimiter(httpCrowd(&cfg)), certificates: make(map[string]*certificate),
 	}
 	s.running.Store(&cfg)
 	var err error
