@@ -80,6 +80,7 @@ var (
 	storageErrors = metric("hls_storage_errors_total", "Failed writes of HLS segments, which are served from memory then.")
 	storageWaits  = metric("hls_storage_timeouts_total", "Listings of HLS segments that did not wait for the storage any longer.")
 	faulty        = metric("hls_faulty_channels", "HLS channels that cannot store their segments and serve from memory.")
+	unread        = metric("hls_unread_segments", "HLS segments of an earlier run that could not be read, and are tried again.")
 	held          = metric("hls_held_bytes", "HLS segments in memory because the storage fails.")
 	stored        = metric("hls_stored_bytes", "HLS segments in the storage.")
 	leftOut       = metric("hls_frames_left_out_total", "Audio frames that no HLS segment could take.")
@@ -104,7 +105,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		buildInfo, streamsDesc, begun, ended, ingestBytes, messages, frames, keyframes, repairs, dropped, refusals, stale,
 		findingsActive, findingsRaised, viewersDesc, sent, jumps, slow, listed, lost, evicted, storageErrors, storageWaits,
-		faulty, held, stored, leftOut, bitrate, gaps, delay, publishDelay, playlistAge,
+		faulty, unread, held, stored, leftOut, bitrate, gaps, delay, publishDelay, playlistAge,
 		hookDelivered, hookFailed, hookDropped, hookQueued, hookBytes, accessLines, accessDropped, configOK, configReloads,
 	} {
 		ch <- d
@@ -193,6 +194,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	if from.Storage != nil {
 		h := from.Storage()
 		out.gauge(faulty, float64(h.Faulty))
+		out.gauge(unread, float64(h.Unread))
 		out.gauge(held, float64(h.Held))
 		out.gauge(stored, float64(h.Stored))
 	}

@@ -98,6 +98,7 @@ func TestMetricsTellWhatTheSourcesDo(t *testing.T) {
 		`headwater_hls_storage_timeouts_total`:                                 2,
 		`headwater_hls_segments_evicted_total`:                                 3,
 		`headwater_hls_faulty_channels`:                                        2,
+		`headwater_hls_unread_segments`:                                        4,
 		`headwater_hls_held_bytes`:                                             1 << 20,
 		`headwater_hls_stored_bytes`:                                           1 << 30,
 		`headwater_hls_frames_left_out_total`:                                  6,

@@ -102,7 +102,9 @@ type StorageHealth struct {
 	Reason string    `json:"reason,omitempty"`
 	Since  time.Time `json:"since,omitzero"`
 	// Faulty channels cannot store, and serve from memory.
-	Faulty int   `json:"faulty_channels"`
+	Faulty int `json:"faulty_channels"`
+	// Unread segments of an earlier run could not be read.
+	Unread int   `json:"unread_segments"`
 	Held   int64 `json:"held_bytes"`   // in memory because of it
 	Stored int64 `json:"stored_bytes"` // all segments in the storage
 }

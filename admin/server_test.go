@@ -38,7 +38,7 @@ func newFullHandler(t *testing.T, change func(*Config)) (http.Handler, *remux.Hu
 				return SegmentCounts{Listed: 500, Lost: 4, Evicted: 3, StorageErrors: 5, StorageTimeouts: 2, FramesLeftOut: 6}
 			},
 			Storage: func() StorageHealth {
-				return StorageHealth{Reason: "no space left", Since: time.Now(), Faulty: 2, Held: 1 << 20, Stored: 1 << 30}
+				return StorageHealth{Reason: "no space left", Since: time.Now(), Faulty: 2, Unread: 4, Held: 1 << 20, Stored: 1 << 30}
 			},
 			Limits: map[string]float64{"rtmp.max_connections": 10000, "rtmp.handshake_timeout": 5},
 		},
@@ -68,7 +68,7 @@ func TestTheServerSaysWhatItIsAndWhatItRefused(t *testing.T) {
 		info.Refusals["busy"] != 3 || info.Limits["rtmp.max_connections"] != 10000 {
 		t.Errorf("%s", w.Body)
 	}
-	if s := info.Storage; s.OK || s.Reason != "no space left" || s.Since.IsZero() || s.Faulty != 2 || s.Held != 1<<20 || s.Stored != 1<<30 {
+	if s := info.Storage; s.OK || s.Reason != "no space left" || s.Since.IsZero() || s.Faulty != 2 || s.Unread != 4 || s.Held != 1<<20 || s.Stored != 1<<30 {
 		t.Errorf("%s", w.Body)
 	}
 	h, _ = newFullHandler(t, func(c *Config) { c.Token = "secret" })

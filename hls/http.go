@@ -68,6 +68,10 @@ func (c *Channel) serveSegment(w http.ResponseWriter, r *http.Request, p *publis
 		http.ServeContent(w, r, "", f.date, f.memory.reader())
 		return
 	}
+	if f.segment.gone.Load() {
+		notFound(w)
+		return
+	}
 	blob, err := c.open(f.segment)
 	if err != nil {
 		c.unreadable(w, uri, err)

@@ -21,10 +21,13 @@ type leftover struct {
 	err   error // why it is not continued
 	// rest is what was not read of a large journal, nil if all was.
 	rest *restOfJournal
-	// broken are segments that are not as they were listed, by sequence number.
+	// broken are segments that are not as they were listed, unread why others could not be read; both by
+	// sequence number.
 	broken map[uint64]bool
-	// channel is what was made of it.
+	unread map[uint64]error
+	// channel is what was made of it, doubted its segments that could not be read.
 	channel *Channel
+	doubted []*segment
 }
 
 // newLeftover returns the leftover in a folder; false if it is no channel's.
@@ -118,39 +121,55 @@ func readBlob(storage Storage, name string, limit int64) ([]byte, error) {
 }
 
 // findDamage looks for segments that are not there, or not whole: newest first, and by
-// their bytes as long as there is time.
+// their bytes as long as there is time. One that could not be read may be whole.
 func (l *leftover) findDamage(storage Storage, deadline time.Time) {
-	l.broken = map[uint64]bool{}
+	l.broken, l.unread = map[uint64]bool{}, map[uint64]error{}
 	for i := len(l.text.entries) - 1; i >= 0; i-- {
 		e := &l.text.entries[i]
-		bad := e.Missing || l.sizeOf(storage, e) != e.Size
-		if !bad && e.Sequence >= l.last().Head && time.Now().Before(deadline) {
-			bad = verifySegment(storage, l.folder(), e) != nil
+		err := l.checkSize(storage, e)
+		if err == nil && e.Sequence >= l.last().Head && time.Now().Before(deadline) {
+			err = verifySegment(storage, l.folder(), e)
 		}
-		if bad {
+		switch {
+		case isDamage(err):
 			l.broken[e.Sequence] = true
+		case err != nil:
+			l.unread[e.Sequence] = err
 		}
 	}
 }
 
-// sizeOf returns the size of a segment, -1 if it is not there.
-func (l *leftover) sizeOf(storage Storage, e *entry) int64 {
+// checkSize reports how a segment differs from what was written down as far as its size says, or why that
+// is not known.
+func (l *leftover) checkSize(storage Storage, e *entry) error {
+	if e.Missing {
+		return fs.ErrNotExist
+	}
+	size, err := l.sizeOf(storage, e)
+	if err == nil && size != e.Size {
+		err = errDiffers
+	}
+	return err
+}
+
+// sizeOf returns the size of a segment.
+func (l *leftover) sizeOf(storage Storage, e *entry) (int64, error) {
 	if l.files != nil {
 		if size, ok := l.files[e.URI]; ok {
-			return size
+			return size, nil
 		}
-		return -1
+		return 0, fs.ErrNotExist
 	}
 	blob, err := storage.Open(l.folder() + "/" + e.URI)
 	if err != nil {
-		return -1
+		return 0, err
 	}
 	defer func() { _ = blob.Close() }()
 	info, err := blob.Stat()
 	if err != nil {
-		return -1
+		return 0, err
 	}
-	return info.Size()
+	return info.Size(), nil
 }
 
 // orphans returns the names of files that no entry needs, and that this run has not made.

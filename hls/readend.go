@@ -135,7 +135,7 @@ func (l *leftover) readRest(storage Storage) (*older, error) {
 	o := &older{text: t}
 	for i := range t.entries {
 		e := &t.entries[i]
-		if e.Missing || l.sizeOf(storage, e) != e.Size {
+		if l.checkSize(storage, e) != nil { // the folder was listed, so it is known
 			l.broken[e.Sequence] = true
 			continue
 		}

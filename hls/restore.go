@@ -53,6 +53,7 @@ func (s *Server) Restore() error {
 	s.numberBehind(kept)
 	slices.SortFunc(found, func(a, b *leftover) int { return cmp.Compare(a.last().Sequence, b.last().Sequence) })
 	s.takeUp(found, all)
+	s.doubtAll(found)
 	s.enforceQuota()
 	if len(found) > 0 {
 		s.config.Logger.Info("HLS of an earlier run restored", "channels", len(found), "after", time.Since(began))

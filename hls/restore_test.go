@@ -342,9 +342,10 @@ func TestFiftyCrashesAtRandomMoments(t *testing.T) {
 	})
 }
 
-// unreadable is a storage that does not give the journals out.
+// unreadable is a storage that does not give the journals out, or another blob.
 type unreadable struct {
 	*faultyStore
+	what  string // the last part of the name
 	mu    sync.Mutex
 	times int // how often it does not
 }
@@ -352,9 +353,9 @@ type unreadable struct {
 func (u *unreadable) Open(name string) (Blob, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if path.Base(name) == journalName && u.times > 0 {
+	if path.Base(name) == u.what && u.times > 0 {
 		u.times--
-		return nil, syscall.EIO
+		return nil, fmt.Errorf("open blob: %w", syscall.EIO)
 	}
 	return u.faultyStore.Open(name)
 }
@@ -367,7 +368,7 @@ func TestAStreamWhoseJournalCannotBeReadIsLeftAlone(t *testing.T) {
 			was := s.lastMedia()
 			s.crash()
 			before := contents(t, s.store.Memory)
-			s.serveFromAgain(&unreadable{faultyStore: s.store, times: times})
+			s.serveFromAgain(&unreadable{faultyStore: s.store, what: journalName, times: times})
 			if code := s.get(was.URL).Code; (code == 200) != (times == 1) {
 				t.Errorf("it could not be read %d times: %d", times, code)
 			}

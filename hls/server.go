@@ -120,6 +120,7 @@ type Server struct {
 	cut      context.CancelFunc
 	channels sync.WaitGroup
 	quota    quota
+	unread   unread
 	files    openFiles
 
 	mu     sync.RWMutex

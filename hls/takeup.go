@@ -67,6 +67,9 @@ func (l *leftover) fill(c *Channel) {
 		s.head = e.Head
 		w.breaks = e.DiscontinuitySequence
 		s.breaks = w.breaks
+		if l.unread[s.sequence] != nil {
+			l.doubted = append(l.doubted, s)
+		}
 		if s.stored.Load() {
 			c.server.used.Add(s.size)
 		}

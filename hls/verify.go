@@ -8,6 +8,15 @@ import (
 	"io/fs"
 )
 
+// errDiffers: a segment is not what was listed.
+var errDiffers = errors.New("its bytes are not those that were listed")
+
+// isDamage reports whether an error says that a segment is gone, or other than it was: nothing else does, such as a
+// disk that could not read it.
+func isDamage(err error) bool {
+	return errors.Is(err, errDiffers) || errors.Is(err, fs.ErrNotExist)
+}
+
 // verifySegment reads a segment and reports how it differs from what was written down.
 func verifySegment(storage Storage, folder string, e *entry) error {
 	blob, err := storage.Open(folder + "/" + e.URI)
@@ -21,10 +30,10 @@ func verifySegment(storage Storage, folder string, e *entry) error {
 		return fmt.Errorf("read: %w", err)
 	}
 	if size != e.Size {
-		return fmt.Errorf("it has %d bytes, and had %d", size, e.Size)
+		return fmt.Errorf("it has %d bytes, and had %d: %w", size, e.Size, errDiffers)
 	}
 	if digest(h.Sum(nil)) != e.SHA256 {
-		return errors.New("its bytes are not those that were listed")
+		return errDiffers
 	}
 	return nil
 }

@@ -23,8 +23,11 @@ func (s *server) ready() (bool, string) {
 		reasons = append(reasons, "the newest configuration has faults and is not in force (the log and /api/v1/server say which)")
 	}
 	if s.hls != nil {
-		if h := s.hls.Health(); !h.OK {
+		switch h := s.hls.Health(); {
+		case h.Channels > 0:
 			reasons = append(reasons, "HLS is served from memory, the storage fails: "+h.Reason)
+		case h.Unread > 0:
+			reasons = append(reasons, fmt.Sprintf("%d HLS segments of an earlier run cannot be read: %s", h.Unread, h.Reason))
 		}
 	}
 	if reason := s.access.stale.reason(); reason != "" {

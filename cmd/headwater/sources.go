@@ -77,7 +77,7 @@ func storageHealth(s *hls.Server) func() admin.StorageHealth {
 	return func() admin.StorageHealth {
 		h := s.Health()
 		return admin.StorageHealth{
-			OK: h.OK, Reason: h.Reason, Since: h.Since, Faulty: h.Channels, Held: h.Held, Stored: h.Used,
+			OK: h.OK, Reason: h.Reason, Since: h.Since, Faulty: h.Channels, Unread: h.Unread, Held: h.Held, Stored: h.Used,
 		}
 	}
 }
