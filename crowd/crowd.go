@@ -3,13 +3,16 @@
 //
 // A connection is counted from Enter to Leave. Until it has proved that somebody is there, by ending a handshake or
 // sending a request, it is also counted among the handshakes, of which one network gets only a share: it takes next to
-// nothing to open connections and say nothing, and whoever does must not keep all others out.
+// nothing to open connections and say nothing, and whoever does must not keep all others out. A few networks together
+// must not either: when all handshakes are taken, whoever comes from a network that has fewer than the one with the most
+// displaces the oldest of that one.
 //
 // What a limit calls an address is a network: an IPv4 address, or the 64 bits of an IPv6 address that a provider gives
 // to one subscriber, who has 2^64 addresses in it.
 package crowd
 
 import (
+	"container/list"
 	"net"
 	"net/netip"
 	"sync"
@@ -45,26 +48,26 @@ const (
 	TooMany                      Refusal = "too-many-connections"
 	TooManyHandshakesFromAddress Refusal = "too-many-handshakes-from-address"
 	TooManyHandshakes            Refusal = "too-many-handshakes"
+	// HandshakeDisplaced is what a connection is counted as that was let in, said nothing, and was closed for another.
+	HandshakeDisplaced Refusal = "handshake-displaced"
 )
 
 // Refusals are all of them.
-var Refusals = []Refusal{TooManyFromAddress, TooMany, TooManyHandshakesFromAddress, TooManyHandshakes}
+var Refusals = []Refusal{TooManyFromAddress, TooMany, TooManyHandshakesFromAddress, TooManyHandshakes, HandshakeDisplaced}
 
 // Counter counts connections. All methods may be called from any goroutine.
 type Counter struct {
-	// mu guards all below, and the fields of visits that say so.
-	mu       sync.Mutex
-	limits   Limits
-	all      tally
-	networks map[netip.Prefix]tally
+	// mu guards all below, and the fields of networks and visits that say so.
+	mu                      sync.Mutex
+	limits                  Limits
+	connections, handshakes int
+	networks                map[netip.Prefix]*network
+	ranks                   ranks
 }
-
-// tally is how many connections there are, and how many of them have not said anything yet.
-type tally struct{ connections, handshakes int }
 
 // NewCounter returns a counter of nobody.
 func NewCounter(limits Limits) *Counter {
-	return &Counter{limits: limits, networks: make(map[netip.Prefix]tally)}
+	return &Counter{limits: limits, networks: make(map[netip.Prefix]*network), ranks: ranks{with: make(map[int]*list.List)}}
 }
 
 // Change puts other limits in force for connections that come from now on. Those there are stay.
@@ -76,71 +79,77 @@ func (c *Counter) Change(limits Limits) {
 
 // Visit is a connection that was let in.
 type Visit struct {
-	counter *Counter
-	network netip.Prefix
+	counter   *Counter
+	network   *network
+	displaced func()
 	// Guarded by counter.mu.
-	shaking, left bool
+	shaking *list.Element // of the network's handshakes; nil if it is none any more
+	left    bool
 }
 
-// Enter lets a connection in, or says why not. All peers that have no IP address are one network.
-func (c *Counter) Enter(peer net.Addr) (*Visit, Refusal) {
-	network := NetworkOf(peer)
+// Enter lets a connection in, or says why not. All peers that have no IP address are one network. While the connection
+// has not spoken it may have to make room for another: then displaced is called, once, by whoever comes in, and has to
+// close it without waiting for anything. Whether it is called or not, Leave is to follow.
+func (c *Counter) Enter(peer net.Addr, displaced func()) (*Visit, Refusal) {
+	v, gone, refusal := c.enter(NetworkOf(peer), displaced)
+	if gone != nil {
+		gone.displaced()
+	}
+	return v, refusal
+}
+
+// enter also returns whose handshake gave way.
+func (c *Counter) enter(prefix netip.Prefix, displaced func()) (v, gone *Visit, refusal Refusal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	own := c.networks[network]
+	own := c.networks[prefix]
+	if own == nil {
+		own = &network{prefix: prefix}
+	}
 	over := func(limit, n int) bool { return limit > 0 && n >= limit }
-	switch {
+	switch handshakes := own.handshakes.Len(); {
 	case over(c.limits.PerNetwork, own.connections):
-		return nil, TooManyFromAddress
-	case over(c.limits.Connections, c.all.connections):
-		return nil, TooMany
-	case over(c.limits.PerNetworkHandshakes(), own.handshakes):
-		return nil, TooManyHandshakesFromAddress
-	case over(c.limits.Handshakes, c.all.handshakes):
-		return nil, TooManyHandshakes
+		return nil, nil, TooManyFromAddress
+	case over(c.limits.Connections, c.connections):
+		return nil, nil, TooMany
+	case over(c.limits.PerNetworkHandshakes(), handshakes):
+		return nil, nil, TooManyHandshakesFromAddress
+	case over(c.limits.Handshakes, c.handshakes):
+		if handshakes >= c.ranks.most {
+			return nil, nil, TooManyHandshakes
+		}
+		gone = c.ranks.oldest()
+		c.endHandshake(gone)
 	}
-	v := &Visit{counter: c, network: network, shaking: true}
-	c.add(network, tally{1, 1})
-	return v, ""
-}
-
-// add adds to the tallies. The lock must be held.
-func (c *Counter) add(network netip.Prefix, t tally) {
-	c.all.connections += t.connections
-	c.all.handshakes += t.handshakes
-	own := c.networks[network]
-	own.connections += t.connections
-	own.handshakes += t.handshakes
-	if own == (tally{}) {
-		delete(c.networks, network)
-		return
-	}
-	c.networks[network] = own
+	c.networks[prefix] = own
+	own.connections++
+	c.connections++
+	v = &Visit{counter: c, network: own, displaced: displaced}
+	c.beginHandshake(v)
+	return v, gone, ""
 }
 
 // Spoken says that somebody is there. Further calls do nothing.
 func (v *Visit) Spoken() {
 	v.counter.mu.Lock()
 	defer v.counter.mu.Unlock()
-	if v.shaking && !v.left {
-		v.shaking = false
-		v.counter.add(v.network, tally{handshakes: -1})
-	}
+	v.counter.endHandshake(v)
 }
 
 // Leave says that the connection is closed. Further calls do nothing.
 func (v *Visit) Leave() {
-	v.counter.mu.Lock()
-	defer v.counter.mu.Unlock()
+	c := v.counter
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if v.left {
 		return
 	}
 	v.left = true
-	gone := tally{connections: -1}
-	if v.shaking {
-		gone.handshakes = -1
+	c.endHandshake(v)
+	c.connections--
+	if v.network.connections--; v.network.connections == 0 {
+		delete(c.networks, v.network.prefix)
 	}
-	v.counter.add(v.network, gone)
 }
 
 // Counts returns how many connections there are, how many of them have not said anything yet, and of how many networks
@@ -148,7 +157,7 @@ func (v *Visit) Leave() {
 func (c *Counter) Counts() (connections, handshakes, networks int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.all.connections, c.all.handshakes, len(c.networks)
+	return c.connections, c.handshakes, len(c.networks)
 }
 
 // subscriber is how many bits of an IPv6 address a provider gives to one subscriber at least (RFC 6177, section 2;

@@ -37,7 +37,7 @@ func enter(t *testing.T, c *Counter, addresses ...string) []*Visit {
 	t.Helper()
 	var visits []*Visit
 	for _, a := range addresses {
-		v, refusal := c.Enter(tcp(a))
+		v, refusal := c.Enter(tcp(a), func() { t.Errorf("%s is displaced", a) })
 		if refusal != "" {
 			t.Fatalf("%s is refused with %s", a, refusal)
 		}
@@ -62,11 +62,13 @@ func TestEachLimitHolds(t *testing.T) {
 			"::ffff:192.0.2.1", TooManyFromAddress, "192.0.2.2"},
 		{"of a network of IPv6", Limits{PerNetwork: 2}, []string{"2001:db8::1", "2001:db8::2"}, true,
 			"2001:db8::3", TooManyFromAddress, "2001:db8:0:1::"},
-		{"handshakes in all", Limits{Handshakes: 4}, others, false, "192.0.2.3", TooManyHandshakes, ""},
+		{"handshakes in all", Limits{Handshakes: 4}, others, false, "192.0.2.1", TooManyHandshakes, ""},
 		{"handshakes of an address, by default", Limits{Handshakes: 4}, []string{"192.0.2.1", "192.0.2.1"}, false,
 			"192.0.2.1", TooManyHandshakesFromAddress, "192.0.2.2"},
 		{"handshakes of a network of IPv6", Limits{Handshakes: 8, HandshakesPerNetwork: 3},
 			[]string{"2001:db8::1", "2001:db8::2", "2001:db8::3"}, false, "2001:db8::4", TooManyHandshakesFromAddress, "::1"},
+		{"handshakes in all, of those with the most", Limits{Handshakes: 4, HandshakesPerNetwork: 3},
+			[]string{"192.0.2.1", "192.0.2.2", "192.0.2.1", "192.0.2.2"}, false, "192.0.2.2", TooManyHandshakes, ""},
 		{"handshakes of an address alone", Limits{HandshakesPerNetwork: 1}, []string{"192.0.2.1"}, false,
 			"192.0.2.1", TooManyHandshakesFromAddress, "192.0.2.2"},
 		{"an address before all", Limits{Connections: 1, PerNetwork: 1, Handshakes: 1}, []string{"192.0.2.1"}, false,
@@ -83,7 +85,7 @@ func TestEachLimitHolds(t *testing.T) {
 				}
 			}
 			for range 2 { // a refusal counts nobody in
-				if _, refusal := counter.Enter(tcp(c.refused)); refusal != c.want || !slices.Contains(Refusals, refusal) {
+				if _, refusal := counter.Enter(tcp(c.refused), nil); refusal != c.want || !slices.Contains(Refusals, refusal) {
 					t.Fatalf("refused with %q, want %q", refusal, c.want)
 				}
 			}
@@ -122,7 +124,7 @@ func TestLimitsChangeForThoseWhoCome(t *testing.T) {
 	there := enter(t, c, "192.0.2.1", "192.0.2.2", "192.0.2.3")
 	c.Change(Limits{Connections: 2})
 	there[0].Leave()
-	if _, refusal := c.Enter(tcp("192.0.2.1")); refusal != TooMany {
+	if _, refusal := c.Enter(tcp("192.0.2.1"), nil); refusal != TooMany {
 		t.Errorf("one too many: %q", refusal)
 	}
 	there[1].Leave()

@@ -67,7 +67,10 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 
 // admit counts a connection in; it returns nil if a limit is reached.
 func (l *Limiter) admit(conn net.Conn) net.Conn {
-	visit, refusal := l.crowd.Enter(conn.RemoteAddr())
+	visit, refusal := l.crowd.Enter(conn.RemoteAddr(), func() {
+		l.turned[crowd.HandshakeDisplaced].Add(1)
+		_ = conn.Close() // who reads it finds out, and counts it out
+	})
 	if visit == nil {
 		l.turned[refusal].Add(1)
 		return nil

@@ -167,38 +167,6 @@ func (s *Server) Serve(l net.Listener) error {
 	}
 }
 
-// admit counts a connection in; it returns nil if a limit is reached.
-func (s *Server) admit(nc net.Conn) *connection {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return nil
-	}
-	visit, refusal := s.crowd.Enter(nc.RemoteAddr())
-	if visit == nil {
-		s.refusals.count(string(refusal))
-		return nil
-	}
-	c := &connection{visit: visit}
-	s.conns[nc] = c
-	return c
-}
-
-// release closes a connection and counts it out.
-func (s *Server) release(nc net.Conn) {
-	_ = nc.Close()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := s.conns[nc]
-	c.visit.Leave()
-	if c.conn != nil {
-		for reason, n := range c.conn.Stats().Skipped {
-			s.skipped[reason] += n
-		}
-	}
-	delete(s.conns, nc)
-}
-
 // Refuse takes no publisher any more, and tells those who come to go elsewhere. Who publishes goes on, and players come
 // and go.
 func (s *Server) Refuse() { s.refusing.Store(true) }

@@ -21,18 +21,8 @@ func TestAPublisherOverTLSIsNotHeldUp(t *testing.T) {
 		h.Events.Ended = func(_ remux.StreamName, _ *remux.Publication, _ remux.EndReason, c remux.Counters) { counters <- c }
 	})
 	o.server.rest = 2 * time.Second
-	web := httptest.NewTLSServer(http.NotFoundHandler()) // for its certificate
-	defer web.Close()
-	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: web.TLS.Certificates})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var serving sync.WaitGroup
-	serving.Go(func() { _ = o.server.Serve(l) }) // until it is closed
-	defer serving.Wait()
-	defer o.server.Drain()
-	c, err := rtmp.Dial(t.Context(), "rtmps://"+l.Addr().String()+"/live/test",
-		rtmp.ClientConfig{TLS: web.Client().Transport.(*http.Transport).TLSClientConfig})
+	addr, config := o.listenTLS()
+	c, err := rtmp.Dial(t.Context(), "rtmps://"+addr+"/live/test", rtmp.ClientConfig{TLS: config})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,4 +40,21 @@ func TestAPublisherOverTLSIsNotHeldUp(t *testing.T) {
 	case <-time.After(30 * time.Second):
 		t.Fatal("what was published has not arrived")
 	}
+}
+
+// listenTLS has the server listen for TLS as well, until the test ends. It returns where, and how to dial.
+func (o *origin) listenTLS() (addr string, client *tls.Config) {
+	o.t.Helper()
+	web := httptest.NewTLSServer(http.NotFoundHandler()) // for its certificate
+	o.t.Cleanup(web.Close)
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: web.TLS.Certificates})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = o.server.Serve(l) }) // until it is closed
+	o.t.Cleanup(func() { o.server.Drain(); serving.Wait() })
+	client = web.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+	client.ServerName = "127.0.0.1"
+	return l.Addr().String(), client
 }
