@@ -43,6 +43,13 @@ func chunk(dst []byte, render func([]byte) []byte) []byte {
 	return append(dst, '\r', '\n')
 }
 
+// Begin implements bytelog.Beginner.
+func (f chunked) Begin(tracks remux.Tracks) {
+	if b, ok := f.Format.(bytelog.Beginner); ok {
+		b.Begin(tracks)
+	}
+}
+
 // EndSize implements bytelog.Ender.
 func (f chunked) EndSize() int {
 	if e, ok := f.Format.(bytelog.Ender); ok {

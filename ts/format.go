@@ -1,14 +1,9 @@
 package ts
 
 import (
-	"errors"
-
 	"github.com/headwater-live/headwater/remux"
 	"github.com/headwater-live/headwater/remux/aac"
 	"github.com/headwater-live/headwater/remux/bytelog"
-	"github.com/headwater-live/headwater/remux/flvtag"
-	"github.com/headwater-live/headwater/remux/h264"
-	"github.com/headwater-live/headwater/remux/h265"
 	"github.com/headwater-live/headwater/remux/mpegts"
 )
 
@@ -27,8 +22,6 @@ const (
 	configSize = 1
 )
 
-var errCodec = errors.New("the transport stream does not carry this codec")
-
 // format is MPEG-TS. It is a bytelog.Format.
 type format struct {
 	mux   *mpegts.Muxer
@@ -39,6 +32,9 @@ type format struct {
 	gatherer *mpegts.AudioGatherer
 	gathered int64
 	header   []byte // of an ADTS frame
+	// has are the tracks that the running publication has shown; of others there may be an earlier one's
+	// configuration, which is in force again if they come.
+	has remux.Tracks
 	// kinds are the tracks that the tables announce, and stale says that these have changed.
 	kinds [2]mpegts.StreamType
 	stale bool
@@ -46,13 +42,6 @@ type format struct {
 	tabled int64
 	// started are the counters at the newest unit that viewers may begin with.
 	started mpegts.Counters
-}
-
-// video is what must be known of a video configuration.
-type video struct {
-	kind       mpegts.StreamType
-	sets       []byte // parameter sets in Annex B
-	lengthSize int
 }
 
 func newFormat() *format {
@@ -63,17 +52,13 @@ func newFormat() *format {
 // Size implements bytelog.Format.
 func (f *format) Size(pkt *remux.Packet) int {
 	f.prepare(pkt)
-	switch pkt.Kind {
-	case remux.VideoConfig, remux.AudioConfig:
+	switch {
+	case pkt.Kind == remux.VideoConfig, pkt.Kind == remux.AudioConfig:
 		return configSize
-	case remux.VideoFrame:
-		if f.video != nil {
-			return tablesSize + f.EndSize() + f.mux.VideoSize(f.unit(pkt))
-		}
-	case remux.AudioFrame:
-		if f.audio != nil {
-			return tablesSize + f.EndSize()
-		}
+	case f.carriesVideo(pkt):
+		return tablesSize + f.EndSize() + f.mux.VideoSize(f.unit(pkt))
+	case f.carriesAudio(pkt):
+		return tablesSize + f.EndSize()
 	}
 	return 0
 }
@@ -163,6 +148,19 @@ func (f *format) tables(dst []byte, at int64, start bool) []byte {
 
 // prepare brings the muxer up to date for a frame: what Size says must hold for Append.
 func (f *format) prepare(pkt *remux.Packet) {
+	// Frames have the last word: of a track that begins with the configuration that an earlier publication had
+	// nothing else is shown, and one of another codec may have none.
+	has := f.has
+	switch pkt.Kind {
+	case remux.VideoFrame:
+		has.Video = f.carriesVideo(pkt)
+	case remux.AudioFrame:
+		has.Audio = f.carriesAudio(pkt)
+	}
+	if has != f.has {
+		f.has = has
+		f.announce()
+	}
 	f.mux.SetTracks(f.kinds[0], f.kinds[1])
 	if pkt.Discontinuity { // a jump of the publisher's clock
 		f.mux.Discontinuity()
@@ -181,56 +179,4 @@ func (f *format) unit(pkt *remux.Packet) mpegts.VideoUnit {
 		Data:          pkt.Body(),
 		LengthSize:    f.video.lengthSize,
 	}
-}
-
-// setVideo takes a configuration, which is in force from the next frame on, a keyframe.
-func (f *format) setVideo(pkt *remux.Packet) {
-	v, err := readVideo(pkt)
-	if err != nil {
-		v = nil // the rest is served without it
-	}
-	f.video = v
-	f.announce()
-}
-
-func readVideo(pkt *remux.Packet) (*video, error) {
-	switch pkt.Codec {
-	case flvtag.H264:
-		c, err := h264.ParseConfig(pkt.Body())
-		if err != nil {
-			return nil, err
-		}
-		return &video{mpegts.H264, c.AppendAnnexB(nil), c.LengthSize}, nil
-	case flvtag.HEVC:
-		c, err := h265.ParseConfig(pkt.Body())
-		if err != nil {
-			return nil, err
-		}
-		return &video{mpegts.HEVC, c.AppendAnnexB(nil), c.LengthSize}, nil
-	}
-	return nil, errCodec
-}
-
-func (f *format) setAudio(pkt *remux.Packet) {
-	f.audio = nil
-	if config, err := aac.ParseConfig(pkt.Body()); err == nil && pkt.Codec == flvtag.AAC {
-		if _, err := config.AppendADTSHeader(nil, 0); err == nil { // else a kind that ADTS cannot say
-			f.audio = &config
-			f.clock.Configure(config)
-		}
-	}
-	f.announce()
-}
-
-// announce has the tables name the tracks there are from the next unit on.
-func (f *format) announce() {
-	kinds := [2]mpegts.StreamType{}
-	if f.video != nil {
-		kinds[0] = f.video.kind
-	}
-	if f.audio != nil {
-		kinds[1] = mpegts.AAC
-	}
-	f.stale = f.stale || kinds != f.kinds
-	f.kinds = kinds
 }

@@ -26,6 +26,14 @@ type Ender interface {
 	End(dst []byte, start bool) []byte
 }
 
+// Beginner is a Format that says which tracks there are.
+type Beginner interface {
+	Format
+	// Begin says which tracks a publication has, as far as they are known: one that comes later announces
+	// itself by its first packet. Configurations that have not changed are not appended again.
+	Begin(tracks remux.Tracks)
+}
+
 // Join is where a viewer begins or continues.
 type Join struct {
 	// First: the viewer has been sent nothing yet.

@@ -104,6 +104,9 @@ func (l *Log) Begin(tracks remux.Tracks) {
 		Audio: tracks.Audio && !l.options.NoAudio,
 		Video: tracks.Video && !l.options.NoVideo,
 	}
+	if f, ok := l.format.(Beginner); ok {
+		f.Begin(l.tracks)
+	}
 	l.begun, l.joinable, l.keyed, l.between = true, false, false, false
 	l.joinAt, l.joinPackets, l.adrift = l.endLocked(), 0, false
 	for _, s := range l.setups() {
