@@ -172,6 +172,7 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, name remux.Stream
 		v.takeOver(w, r, upgrade)
 		return
 	}
+	tune(ctx)
 	v.left(v.to(newResponseOutput(w)).Run(ctx))
 }
 

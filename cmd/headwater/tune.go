@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"log/slog"
+	"net"
 	"net/http"
 
 	"github.com/headwater-live/headwater/admin"
@@ -82,9 +84,12 @@ func ingestConfig(cfg *config.Config) ingest.Config {
 
 // newEdge makes the server of the public listeners.
 func (s *server) newEdge(cfg *config.Config) *http.Server {
-	return edge.NewServer(&s.edge, edge.ServerConfig{
+	server := edge.NewServer(&s.edge, edge.ServerConfig{
 		HeaderTimeout: cfg.HTTP.HeaderTimeout, MaxHeader: cfg.HTTP.MaxHeader, Limiter: s.limiter, Logger: s.logger,
 	})
+	noted := server.ConnContext
+	server.ConnContext = func(ctx context.Context, conn net.Conn) context.Context { return live.WithConn(noted(ctx, conn), conn) }
+	return server
 }
 
 // edgeHandler routes the public addresses to the outputs that are on.
