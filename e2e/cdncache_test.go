@@ -70,6 +70,8 @@ func startNginxWith(t *testing.T, origin string, change func(string) string) str
 		"/var/cache/nginx/headwater": filepath.Join(dir, "cache"),
 		"127.0.0.1:8080":             strings.TrimPrefix(origin, "http://"),
 		"listen 80;":                 "listen unix:" + socket + ";",
+		"listen unix:/run/headwater-playlists.socket;":            "listen unix:" + dir + "/playlists;",
+		"proxy_pass http://unix:/run/headwater-playlists.socket;": "proxy_pass http://unix:" + dir + "/playlists;",
 	})
 	main := fmt.Sprintf("daemon off; pid %s/pid; worker_processes 1; user root;\nevents { worker_connections 1024; }\nhttp {\n"+
 		"access_log off; client_body_temp_path %[1]s/body; proxy_temp_path %[1]s/proxy; fastcgi_temp_path %[1]s/fastcgi;\n"+

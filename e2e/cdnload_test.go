@@ -33,8 +33,7 @@ type load struct {
 	mu       sync.Mutex
 	faults   []string
 	received map[string]*receipt // playlists, by entity tag
-	last     time.Time           // a request for a media playlist began
-	pause    time.Duration       // the longest in which none did
+	quiet    quietTimes
 }
 
 // receipt is a playlist that was received.
@@ -62,8 +61,7 @@ func (l *load) run(ctx context.Context, t *testing.T) {
 		})
 	}
 	wg.Wait()
-	t.Logf("%.0f requests a second, all answered; the longest pause between two for a playlist was %v",
-		float64(l.answer.Load())/time.Since(begin).Seconds(), l.pause.Round(time.Millisecond))
+	t.Logf("%.0f requests a second, all answered", float64(l.answer.Load())/time.Since(begin).Seconds())
 }
 
 // request sends the request number n: half are for playlists, most of them in gzip, and
@@ -113,16 +111,12 @@ func (l *load) get(t *testing.T, path, encoding string) (fetched, bool) {
 }
 
 func (l *load) playlist(t *testing.T, path, encoding string) {
-	now := time.Now()
-	if path == l.media && encoding == "gzip" {
-		l.mu.Lock()
-		if !l.last.IsZero() {
-			l.pause = max(l.pause, now.Sub(l.last))
-		}
-		l.last = now
-		l.mu.Unlock()
-	}
+	began := time.Now()
 	f, ok := l.get(t, path, encoding)
+	ended := time.Now()
+	l.mu.Lock()
+	l.quiet.asked(originKey(path, encoding), began, ended)
+	l.mu.Unlock()
 	if !ok {
 		return
 	}
@@ -158,7 +152,12 @@ func (l *load) follow(text string) {
 }
 
 func (l *load) segment(t *testing.T, path string) {
+	began := time.Now()
 	f, ok := l.get(t, path, "")
+	ended := time.Now()
+	l.mu.Lock()
+	l.quiet.answered(originKey(path, ""), began, ended)
+	l.mu.Unlock()
 	if ok && !bytes.Equal(f.body, l.truth.segment(t, path)) {
 		l.fault("%s: not the bytes of the origin", path)
 	}

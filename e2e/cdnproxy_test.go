@@ -26,6 +26,7 @@ type counter struct {
 // originRequest is what a cache asked the origin for, and what it got.
 type originRequest struct {
 	at       time.Time
+	answered time.Time // zero until it was, or was cut
 	path     string
 	encoding string // asked for
 	status   int
@@ -59,7 +60,13 @@ func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.requests = append(c.requests, originRequest{
 			at: at, path: r.URL.Path, encoding: r.Header.Get("Accept-Encoding"), status: res.StatusCode, etag: res.Header.Get("Etag"),
 		})
+		n := len(c.requests) - 1
 		c.mu.Unlock()
+		defer func() {
+			c.mu.Lock()
+			c.requests[n].answered = time.Now()
+			c.mu.Unlock()
+		}()
 	}
 	c.await(r)
 	for key, values := range res.Header {

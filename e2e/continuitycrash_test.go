@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/url"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,7 +47,7 @@ func TestFiftyKillsAreNotSeen(t *testing.T) {
 	stop := publisher.start(ctx, t)
 	waitForHLS(ctx, t, k.url, 3)
 
-	var downs []time.Duration
+	var took []time.Duration
 	comesBack := func() {
 		t.Helper()
 		select {
@@ -62,11 +64,15 @@ func TestFiftyKillsAreNotSeen(t *testing.T) {
 		r.Mark(hlscheck.ServerDown)
 		r.Mark(hlscheck.PublisherLeft)
 		k.server.kill(t)
+		left := t.TempDir() // what the next server finds
+		if err := os.CopyFS(left, os.DirFS(k.dir)); err != nil {
+			t.Fatal(err)
+		}
 		began := time.Now()
 		k.start(t)
 		r.Mark(hlscheck.ServerUp)
 		k.checkRestored(ctx, t)
-		downs = append(downs, time.Since(began))
+		took = append(took, k.leastOf(ctx, t, time.Since(began), left))
 		k.rtmp.lead(k.server.rtmp)
 	}
 	comesBack()
@@ -77,11 +83,35 @@ func TestFiftyKillsAreNotSeen(t *testing.T) {
 	r.Mark(hlscheck.PublisherLeft)
 	r.verdict(t)
 	verifyJournals(t, k.dir)
-	slices.Sort(downs)
-	t.Logf("from the start to the same window with all its segments: median %v, longest %v", downs[crashes/2], downs[crashes-1])
-	if downs[crashes/2] > 2*time.Second {
-		t.Errorf("half of the servers served the window again only %v after their start", downs[crashes/2])
+	slices.Sort(took)
+	t.Logf("from the start to the same window with all its segments: median %v, longest %v", took[crashes/2], took[crashes-1])
+}
+
+// restoreLimit is how soon after its start a server serves the window of the one before, with all its segments.
+const restoreLimit = 2 * time.Second
+
+// leastOf checks how long a start took. Whether that was the server's doing or another program's, on a busy machine,
+// shows when it is done again: what it finds is the same, to the byte. Each time is that of a whole start, from exec on.
+func (k *killed) leastOf(ctx context.Context, t *testing.T, took time.Duration, left string) time.Duration {
+	t.Helper()
+	for try := 1; took > restoreLimit; try++ {
+		t.Logf("it took %v", took)
+		if try > 5 {
+			t.Errorf("a server served the window only %v after its start, at the soonest of %d times", took, try)
+			break
+		}
+		again := &killed{dir: t.TempDir(), http: openDoor(t), sums: k.sums, last: k.last}
+		if err := os.CopyFS(again.dir, os.DirFS(left)); err != nil {
+			t.Fatal(err)
+		}
+		again.url = "http://" + again.http.addr() + strings.TrimPrefix(k.url, "http://"+k.http.addr())
+		began := time.Now()
+		again.start(t)
+		again.checkRestored(ctx, t)
+		took = min(took, time.Since(began))
+		again.server.kill(t)
 	}
+	return took
 }
 
 // killed is a data directory whose servers are killed one after the other.
