@@ -3,6 +3,7 @@ package admin
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -186,5 +187,36 @@ func TestPagesOfOtherSitesGetNowhere(t *testing.T) {
 				t.Errorf("the answer has %s", name)
 			}
 		}
+	}
+}
+
+func TestEachRefusalIsCountedByItsReason(t *testing.T) {
+	guard := NewGuard()
+	handler := func(token string) http.Handler {
+		return NewHandler(Config{Token: token, Guard: guard, Logger: slog.New(slog.DiscardHandler), Preview: http.NotFoundHandler()})
+	}
+	ask := func(h http.Handler, method, address string, headers ...string) {
+		r := arrived(httptest.NewRequest(method, address, nil))
+		for i := 0; i < len(headers); i += 2 {
+			r.Header.Set(headers[i], headers[i+1])
+		}
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	const api = "http://127.0.0.1/api/v1/server"
+	guarded, open := handler("an-admin-token-of-some-length"), handler("")
+	ask(guarded, "GET", api)
+	for range maxFailures + 2 {
+		ask(handler("an-admin-token-of-some-length"), "GET", api, "Authorization", "Bearer guess") // a new one at each reload
+	}
+	ask(guarded, "GET", api, "Authorization", "Bearer an-admin-token-of-some-length")
+	ask(open, "GET", "http://elsewhere.test/api/v1/server")
+	ask(open, "DELETE", "http://127.0.0.1/api/v1/streams/live/test", "Sec-Fetch-Site", "cross-site")
+	ask(open, "GET", "http://127.0.0.1/preview/live/test.flv", "Sec-Fetch-Site", "cross-site")
+	want := map[string]uint64{
+		"admin-no-token": 1, "admin-wrong-token": maxFailures, "admin-too-many-failures": 2, "admin-misdirected": 1, "admin-cross-site": 2,
+		"admin-too-many-event-streams": 0, "admin-too-many-previews": 0,
+	}
+	if got := guard.Refusals(); !maps.Equal(got, want) {
+		t.Errorf("counted %v, want %v", got, want)
 	}
 }

@@ -14,6 +14,7 @@
 package admin
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"log/slog"
@@ -73,6 +74,11 @@ type Config struct {
 	// Health and readiness need no token. Who shows a wrong one too often is not heard for a while; who shows the right
 	// one is, if it has 16 bytes or more.
 	Token string
+	// Permit ends when what lets requests in does so no longer: another token or address is in force. Answers that go on
+	// end with it. nil is never.
+	Permit context.Context
+	// Guard remembers wrong tokens and counts refusals; nil is one of this handler's own.
+	Guard *Guard
 	// Access is who is in and who may not come in; may be nil.
 	Access Access
 	Logger *slog.Logger
@@ -82,7 +88,9 @@ type Config struct {
 func NewHandler(config Config) http.Handler {
 	h := &handler{config: config, token: sha256.Sum256([]byte(config.Token))}
 	h.previews = make(chan struct{}, maxPreviews)
-	h.failures = failures{now: time.Now, byAddress: make(map[string]*failing)}
+	if h.config.Guard == nil {
+		h.config.Guard = NewGuard()
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", h.health)
 	mux.HandleFunc("GET /readyz", h.ready)
@@ -97,7 +105,12 @@ func NewHandler(config Config) http.Handler {
 		mux.HandleFunc("/", methods{"GET": h.console}.dispatch)
 	}
 	// Browsers may not change anything for the page of another site.
-	return named(http.NewCrossOriginProtection().Handler(mux))
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		h.config.Guard.count(crossSite)
+		problem(w, http.StatusForbidden, "forbidden", "pages of other sites change nothing here")
+	}))
+	return named(protection.Handler(mux))
 }
 
 // named gives each answer the name of its request, which lines of the log have as well.
@@ -114,9 +127,8 @@ func (h *handler) did(w http.ResponseWriter, r *http.Request, what string, args 
 }
 
 type handler struct {
-	config   Config
-	token    [sha256.Size]byte
-	failures failures
+	config Config
+	token  [sha256.Size]byte
 	// eventStreams counts the clients that follow events.
 	eventStreams atomic.Int64
 	// previews has room for those that are being opened.
@@ -139,16 +151,19 @@ func (h *handler) ready(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, status, answer)
 }
 
-// authorised lets a request pass that shows the token. The comparison takes the same
+// authorised lets a request pass that shows the token, for as long as that counts. The comparison takes the same
 // time whatever is shown.
 func (h *handler) authorised(next http.HandlerFunc) http.Handler {
+	next = h.permitted(next)
 	if h.config.Token == "" {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if !namesNoOther(r.Host) {
+				h.config.Guard.count(misdirected)
 				problem(w, http.StatusMisdirectedRequest, "misdirected", "without an admin token, this is answered under an IP address or localhost only")
 				return
 			}
 			if !arrivedHere(r) {
+				h.config.Guard.count(misdirected)
 				problem(w, http.StatusMisdirectedRequest, "misdirected", "without an admin token, this is answered to this machine only: connect to a loopback address")
 				return
 			}
@@ -159,14 +174,19 @@ func (h *handler) authorised(next http.HandlerFunc) http.Handler {
 		token := bearer(r)
 		shown := sha256.Sum256([]byte(token))
 		right := subtle.ConstantTimeCompare(shown[:], h.token[:]) == 1
-		if wait, blocked := h.failures.blocked(r.RemoteAddr); blocked && (!right || h.guessable()) {
+		guard := h.config.Guard
+		if wait, blocked := guard.failures.blocked(r.RemoteAddr); blocked && (!right || h.guessable()) {
+			guard.count(tooManyFailures)
 			w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
 			problem(w, http.StatusTooManyRequests, "too-many-failures", "too many wrong tokens came from this address")
 			return
 		}
 		if !right {
 			if token != "" {
-				h.failures.failed(r.RemoteAddr)
+				guard.failures.failed(r.RemoteAddr)
+				guard.count(wrongToken)
+			} else {
+				guard.count(noToken)
 			}
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			problem(w, http.StatusUnauthorized, "unauthorized", "the request needs the admin token as a bearer token")
@@ -174,6 +194,19 @@ func (h *handler) authorised(next http.HandlerFunc) http.Handler {
 		}
 		next(w, r)
 	})
+}
+
+// permitted has answers end with the permit under which they began.
+func (h *handler) permitted(next http.HandlerFunc) http.HandlerFunc {
+	if h.config.Permit == nil {
+		return next
+	}
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		defer context.AfterFunc(h.config.Permit, cancel)()
+		next(w, r.WithContext(ctx))
+	}
 }
 
 // bearer returns the token of a request, "" if it shows none (RFC 6750, section 2.1; RFC 9110, section 11.1: the scheme
@@ -216,14 +249,16 @@ func arrivedHere(r *http.Request) bool {
 	return false
 }
 
+// Timeout bounds a request, and the answer to it unless that goes on: all are small.
+const Timeout = 10 * time.Second
+
 // NewServer returns an HTTP server for the handler.
 func NewServer(handler http.Handler, logger *slog.Logger) *http.Server {
-	const timeout = 10 * time.Second // all answers are small
 	return &http.Server{
 		Handler:           handler,
-		ReadHeaderTimeout: timeout,
-		ReadTimeout:       timeout,
-		WriteTimeout:      timeout,
+		ReadHeaderTimeout: Timeout,
+		ReadTimeout:       Timeout,
+		WriteTimeout:      Timeout,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),

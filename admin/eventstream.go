@@ -83,6 +83,7 @@ func (h *handler) showEvents(w http.ResponseWriter, r *http.Request) {
 	}
 	if h.eventStreams.Add(1) > maxEventStreams {
 		h.eventStreams.Add(-1)
+		h.config.Guard.count(tooManyEventStreams)
 		w.Header().Set("Retry-After", "30")
 		problem(w, http.StatusServiceUnavailable, "too-many-event-streams", "too many clients follow the events")
 		return

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -23,6 +24,7 @@ const (
 func (h *handler) preview(w http.ResponseWriter, r *http.Request) {
 	// Without a token, any page could have a browser on this machine play, though not read, what is here.
 	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
+		h.config.Guard.count(crossSite)
 		problem(w, http.StatusForbidden, "forbidden", "the preview is for the console only")
 		return
 	}
@@ -30,12 +32,16 @@ func (h *handler) preview(w http.ResponseWriter, r *http.Request) {
 	case h.previews <- struct{}{}:
 		defer func() { <-h.previews }()
 	default:
+		h.config.Guard.count(tooManyPreviews)
 		w.Header().Set("Retry-After", "5")
 		problem(w, http.StatusServiceUnavailable, "too-many-previews", "too many previews are being opened")
 		return
 	}
 	// A connection that has gone says so when it is written to.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(previewWrite))
+	control := http.NewResponseController(w)
+	_ = control.SetWriteDeadline(time.Now().Add(previewWrite))
+	// A segment on its way stops where it is when the permit ends.
+	defer context.AfterFunc(r.Context(), func() { _ = control.SetWriteDeadline(time.Now()) })()
 	w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
 	inner := r.Clone(r.Context())
 	inner.URL.Path = strings.TrimPrefix(r.URL.Path, previewPrefix)

@@ -17,7 +17,6 @@ package edge
 import (
 	"context"
 	"log/slog"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -213,10 +212,8 @@ type ServerConfig struct {
 // NewServer returns an HTTP server for a handler, with the time limits that a public
 // listener needs.
 func NewServer(handler http.Handler, config ServerConfig) *http.Server {
-	return &http.Server{
-		Handler:           noteHandled(handler),
-		ConnState:         config.Limiter.ConnState,
-		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return withConn(ctx, c, &config) },
+	server := &http.Server{
+		Handler:           handler,
 		ReadHeaderTimeout: config.HeaderTimeout,
 		ReadTimeout:       config.HeaderTimeout,
 		WriteTimeout:      writeTimeout,
@@ -226,4 +223,6 @@ func NewServer(handler http.Handler, config ServerConfig) *http.Server {
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     slog.NewLogLogger(config.Logger.Handler(), slog.LevelDebug),
 	}
+	config.Limiter.Attach(server)
+	return server
 }

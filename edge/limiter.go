@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"context"
 	"crypto/tls"
 	"net"
 	"net/http"
@@ -12,15 +13,17 @@ import (
 
 // Limiter accepts connections within limits. What is too much is closed at once, and counted.
 type Limiter struct {
+	name     string
 	refusals struct{ large, malformed, late atomic.Uint64 }
 	crowd    *crowd.Counter
 	turned   map[crowd.Refusal]*atomic.Uint64 // away, by reason; the map itself does not change
 }
 
-// NewLimiter returns a Limiter for any number of listeners. The limits are those of all their connections together;
+// NewLimiter returns a Limiter for any number of listeners. Its name, such as "http", begins the reasons of its refusals.
+// The limits are those of all their connections together;
 // handshakes are those that have not sent anything of a request yet, for which the handshake of TLS has to end first.
-func NewLimiter(limits crowd.Limits) *Limiter {
-	l := &Limiter{crowd: crowd.NewCounter(limits), turned: make(map[crowd.Refusal]*atomic.Uint64)}
+func NewLimiter(name string, limits crowd.Limits) *Limiter {
+	l := &Limiter{name: name, crowd: crowd.NewCounter(limits), turned: make(map[crowd.Refusal]*atomic.Uint64)}
 	for _, r := range crowd.Refusals {
 		l.turned[r] = new(atomic.Uint64)
 	}
@@ -33,15 +36,19 @@ func (l *Limiter) Change(limits crowd.Limits) { l.crowd.Change(limits) }
 // Refusals returns how many connections and requests were refused before a handler saw them, by reason.
 func (l *Limiter) Refusals() map[string]uint64 {
 	all := map[string]uint64{
-		"http-header-too-large":  l.refusals.large.Load(),
-		"http-malformed-request": l.refusals.malformed.Load(),
-		"http-header-timeout":    l.refusals.late.Load(),
+		l.name + "-header-too-large":  l.refusals.large.Load(),
+		l.name + "-malformed-request": l.refusals.malformed.Load(),
+		l.name + "-header-timeout":    l.refusals.late.Load(),
 	}
 	for reason, n := range l.turned {
-		all["http-"+string(reason)] = n.Load()
+		all[l.name+"-"+string(reason)] = n.Load()
 	}
 	return all
 }
+
+// Counts returns how many connections there are, how many of them have not said anything yet, and of how many networks
+// they are.
+func (l *Limiter) Counts() (connections, handshakes, networks int) { return l.crowd.Counts() }
 
 // Listener returns a listener that accepts within the limits.
 func (l *Limiter) Listener(inner net.Listener) net.Listener { return &limitedListener{inner, l} }
@@ -82,8 +89,15 @@ func (l *Limiter) admit(conn net.Conn) net.Conn {
 	return &limitedOther{Conn: conn, limitedConn: c}
 }
 
-// ConnState is for http.Server: it says when a connection has sent something.
-func (l *Limiter) ConnState(conn net.Conn, state http.ConnState) {
+// Attach has a server that serves such listeners say which connections have sent something, and which requests got to its
+// handler. It comes before the server serves.
+func (l *Limiter) Attach(server *http.Server) {
+	server.Handler, server.ConnState = noteHandled(server.Handler), l.connState
+	server.ConnContext = func(ctx context.Context, c net.Conn) context.Context { return withConn(ctx, c, server) }
+}
+
+// connState is for http.Server: it says when a connection has sent something.
+func (l *Limiter) connState(conn net.Conn, state http.ConnState) {
 	if state == http.StateNew {
 		return
 	}

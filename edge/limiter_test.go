@@ -25,7 +25,7 @@ func startLimited(t *testing.T, limits crowd.Limits, handler http.HandlerFunc) (
 // startLimitedFor has another time for headers.
 func startLimitedFor(t *testing.T, timeout time.Duration, limits crowd.Limits, handler http.HandlerFunc) (*Limiter, string) {
 	t.Helper()
-	l := NewLimiter(limits)
+	l := NewLimiter("http", limits)
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

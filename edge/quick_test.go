@@ -21,7 +21,7 @@ func connect(t *testing.T) (*limitedTCP, *net.TCPConn) {
 		t.Fatal(err)
 	}
 	peer := dial(t, inner.Addr().String()).(*net.TCPConn)
-	conn, err := NewLimiter(crowd.Limits{}).Listener(inner).Accept()
+	conn, err := NewLimiter("http", crowd.Limits{}).Listener(inner).Accept()
 	if err != nil {
 		t.Fatal(err)
 	}

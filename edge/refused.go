@@ -48,9 +48,9 @@ type exchange struct {
 // exchangeKey is that of a connection's exchange in the context of its requests.
 type exchangeKey struct{}
 
-func withExchange(ctx context.Context, conn net.Conn, config *ServerConfig) context.Context {
+func withExchange(ctx context.Context, conn net.Conn, server *http.Server) context.Context {
 	if c := limitedOf(conn); c != nil {
-		c.exchange.maxHeader, c.exchange.timeout = config.MaxHeader, config.HeaderTimeout
+		c.exchange.maxHeader, c.exchange.timeout = server.MaxHeaderBytes, server.ReadHeaderTimeout
 		return context.WithValue(ctx, exchangeKey{}, &c.exchange)
 	}
 	return ctx

@@ -28,11 +28,11 @@ func bodyInFile(r io.Reader) (body inFile, size int64, ok bool) {
 // connKey is the key of a request's connection in its context.
 type connKey struct{}
 
-func withConn(ctx context.Context, c net.Conn, config *ServerConfig) context.Context {
+func withConn(ctx context.Context, c net.Conn, server *http.Server) context.Context {
 	if tcp, ok := c.(*limitedTCP); ok {
 		ctx = context.WithValue(ctx, connKey{}, tcp)
 	}
-	return withExchange(ctx, c, config)
+	return withExchange(ctx, c, server)
 }
 
 // fileWriter is a ResponseWriter for an answer whose body may stand in a file. Over plain TCP the kernel then sends it,

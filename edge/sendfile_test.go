@@ -162,7 +162,7 @@ func TestAFileThatIsCutMeanwhileEndsTheConnection(t *testing.T) {
 
 func TestAClientThatTakesNothingIsGivenUp(t *testing.T) {
 	h, _, _ := startFile(t, 32<<20, noATime)
-	l := NewLimiter(crowd.Limits{})
+	l := NewLimiter("http", crowd.Limits{})
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -199,7 +199,7 @@ func TestAClientThatTakesNothingIsGivenUp(t *testing.T) {
 func TestFilesGoOutOverTLSAsTheyAre(t *testing.T) {
 	h, _, content := startFile(t, 1<<20+5, noATime)
 	for _, http2 := range []bool{false, true} {
-		l := NewLimiter(crowd.Limits{})
+		l := NewLimiter("http", crowd.Limits{})
 		srv := httptest.NewUnstartedServer(nil)
 		srv.Config = NewServer(&Handler{HLS: h}, ServerConfig{
 			HeaderTimeout: time.Minute, MaxHeader: 16 << 10, Limiter: l, Logger: slog.New(slog.DiscardHandler),

@@ -20,6 +20,8 @@ func limits(c *config.Config) map[string]float64 {
 		"http.max_handshakes_per_ip":    float64(httpCrowd(c).PerNetworkHandshakes()),
 		"http.max_header":               float64(c.HTTP.MaxHeader),
 		"http.header_timeout":           c.HTTP.HeaderTimeout.Seconds(),
+		"admin.max_connections":         float64(c.Admin.MaxConnections),
+		"admin.max_connections_per_ip":  float64(c.Admin.MaxConnectionsPerIP),
 		"stream.max_publishers":         float64(c.Stream.MaxPublishers),
 		"stream.max_viewers":            float64(c.Stream.MaxViewers),
 		"stream.max_viewers_per_stream": float64(c.Stream.MaxViewersPerStream),
@@ -53,5 +55,14 @@ func httpCrowd(cfg *config.Config) crowd.Limits {
 	return crowd.Limits{
 		Connections: cfg.HTTP.MaxConnections, PerNetwork: cfg.HTTP.MaxConnectionsPerIP,
 		Handshakes: cfg.HTTP.MaxHandshakes, HandshakesPerNetwork: cfg.HTTP.MaxHandshakesPerIP,
+	}
+}
+
+// adminCrowd are those of the private listener. Half of its connections may be there without a request yet: whoever opens
+// them and says nothing leaves room for others.
+func adminCrowd(cfg *config.Config) crowd.Limits {
+	return crowd.Limits{
+		Connections: cfg.Admin.MaxConnections, PerNetwork: cfg.Admin.MaxConnectionsPerIP,
+		Handshakes: (cfg.Admin.MaxConnections + 1) / 2,
 	}
 }

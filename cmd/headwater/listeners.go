@@ -135,8 +135,11 @@ func (s *server) bind(name, addr string, sockets systemd.Sockets, cert *certific
 		return nil, fmt.Errorf("%s.addr: %w", name, err)
 	}
 	l := &listener{Listener: socket, socket: socket, passed: passed && s.before.BoundByOthers(name)}
-	if name == "http" || name == "https" {
+	switch name {
+	case "http", "https":
 		l.Listener = s.limiter.Listener(socket)
+	case "admin":
+		l.Listener = s.adminLimiter.Listener(socket)
 	}
 	switch {
 	case cert == nil:

@@ -187,6 +187,7 @@ func (s *server) end() {
 	if err := s.public.Shutdown(ctx); err != nil {
 		s.logger.Debug("connections were cut off", "error", err)
 	}
+	s.permit.cancel()
 	if err := s.private.Shutdown(ctx); err != nil {
 		_ = s.private.Close()
 	}

@@ -85,7 +85,7 @@ func storageHealth(s *hls.Server) func() admin.StorageHealth {
 // refusals adds up what the rooms refused, by reason.
 func (s *server) refusals() map[string]uint64 {
 	all := s.ingest.Refusals()
-	rooms := []map[string]uint64{s.access.Refusals(), s.limiter.Refusals()}
+	rooms := []map[string]uint64{s.access.Refusals(), s.limiter.Refusals(), s.adminLimiter.Refusals(), s.guard.Refusals()}
 	if s.flv != nil {
 		rooms = append(rooms, s.flv.Refusals())
 	}

@@ -29,8 +29,11 @@ func (s *server) tune(cfg *config.Config, token string) {
 	s.ts.Change(liveConfig(cfg))
 	s.ingest.Change(ingestConfig(cfg))
 	s.limiter.Change(httpCrowd(cfg))
+	s.adminLimiter.Change(adminCrowd(cfg))
 	s.edge.use(s.edgeHandler(cfg))
+	end := s.permit.renew(token, cfg.Admin.Addr)
 	s.admin.use(s.adminHandler(cfg, token))
+	end()
 }
 
 func hubConfig(cfg *config.Config) remux.Config {
@@ -135,25 +138,11 @@ func (s *server) adminHandler(cfg *config.Config, token string) http.Handler {
 		Sources:   s.sources(cfg),
 		PerStream: cfg.Metrics.PerStream,
 		Token:     token,
+		Permit:    s.permit.ctx,
+		Guard:     s.guard,
 		Access:    adminAccess{s.access},
 		Logger:    s.logger,
 	})
-}
-
-// preview answers for the streams that the console plays. Who has shown the admin token may see all of them; where
-// there is none, whoever is on this machine gets what the public listener would give out.
-func (s *server) preview(cfg *config.Config, token string) *edge.Handler {
-	h := &edge.Handler{Private: true}
-	if cfg.FLV.Enabled {
-		h.FLV = s.flv
-	}
-	if s.hls != nil {
-		h.HLS = s.hls
-	}
-	if token == "" {
-		h.Access = s.access
-	}
-	return h
 }
 
 func hookConfig(cfg *config.Config, logger *slog.Logger) hooks.Config {

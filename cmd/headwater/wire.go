@@ -45,9 +45,12 @@ type server struct {
 
 	listeners    listeners
 	limiter      *edge.Limiter // of the public HTTP listeners
+	adminLimiter *edge.Limiter // of the private one
 	certificates map[string]*certificate
 	// edge and admin answer the public and the private listeners.
 	edge, admin swapHandler
+	guard       *admin.Guard // of the private listener, for as long as this runs
+	permit      adminPermit
 	pages       *web.Files
 	draining    atomic.Bool
 	findings    *findingLog
@@ -80,7 +83,8 @@ func (h *swapHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func wire(cfg config.Config, logger *slog.Logger) (*server, error) {
 	s := &server{
 		logger: logger, started: time.Now(), findings: newFindingLog(logger), events: events.NewBus(0),
-		limiter: edge.NewLimiter(httpCrowd(&cfg)), certificates: make(map[string]*certificate),
+		limiter: edge.NewLimiter("http", httpCrowd(&cfg)), certificates: make(map[string]*certificate),
+		adminLimiter: edge.NewLimiter("admin", adminCrowd(&cfg)), guard: admin.NewGuard(),
 	}
 	s.running.Store(&cfg)
 	var err error
@@ -157,8 +161,10 @@ func (s *server) build() error {
 	if err != nil {
 		return fmt.Errorf("read admin token: %w", err)
 	}
+	s.permit.renew(token, cfg.Admin.Addr)
 	s.admin.use(s.adminHandler(cfg, token))
 	s.private = admin.NewServer(&s.admin, s.logger)
+	s.adminLimiter.Attach(s.private)
 	return nil
 }
 

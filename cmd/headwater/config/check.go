@@ -57,6 +57,10 @@ func (c Config) check() Faults {
 		add("http.max_connections_per_ip", "http.max_connections", "%d is more than http.max_connections (%d)",
 			c.HTTP.MaxConnectionsPerIP, c.HTTP.MaxConnections)
 	}
+	if c.Admin.MaxConnectionsPerIP > c.Admin.MaxConnections {
+		add("admin.max_connections_per_ip", "admin.max_connections", "%d is more than admin.max_connections (%d)",
+			c.Admin.MaxConnectionsPerIP, c.Admin.MaxConnections)
+	}
 	return faults
 }
 

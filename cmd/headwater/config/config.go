@@ -112,6 +112,9 @@ type Admin struct {
 	Token string // bearer token; this or TokenFile is required when Addr is not a loopback address
 
 	TokenFile string
+
+	MaxConnections      int // connections at once, half of which may be without a request yet
+	MaxConnectionsPerIP int // of these, from one address
 }
 
 // Metrics configures the metrics of the private HTTP listener.

@@ -117,6 +117,10 @@ var listenerTable = []setting{
 
 	{key: "admin.token_file", def: "", changes: atOnce, help: "file with that token, which others cannot read",
 		bind: func(c *Config) value { return text(&c.Admin.TokenFile, "file") }},
+	{key: "admin.max_connections", def: "1000", changes: atOnce, help: "connections of the private listener at once; half of these may be without a first request yet",
+		bind: func(c *Config) value { return count(&c.Admin.MaxConnections, 1, 1_000_000) }},
+	{key: "admin.max_connections_per_ip", def: "500", changes: atOnce, help: "of these, from one address, which may be a proxy's; the addresses of an IPv6 /64 are one",
+		bind: func(c *Config) value { return count(&c.Admin.MaxConnectionsPerIP, 1, 1_000_000) }},
 }
 
 // outputTable has what is kept and given out.

@@ -3,8 +3,55 @@ package admin
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
+
+// Guard remembers who has shown wrong tokens, and counts who was refused and why. It is for all handlers that answer for
+// a listener, one after the other: a new configuration forgets nobody.
+type Guard struct {
+	failures failures
+	refused  map[refusal]*atomic.Uint64 // the map itself does not change
+}
+
+// NewGuard returns a guard that has seen nobody.
+func NewGuard() *Guard {
+	g := &Guard{
+		failures: failures{now: time.Now, byAddress: make(map[string]*failing)},
+		refused:  make(map[refusal]*atomic.Uint64),
+	}
+	for _, reason := range allRefusals {
+		g.refused[reason] = new(atomic.Uint64)
+	}
+	return g
+}
+
+// refusal is why a request was refused, as it is counted.
+type refusal string
+
+// The refusals.
+const (
+	noToken             refusal = "admin-no-token"
+	wrongToken          refusal = "admin-wrong-token"
+	tooManyFailures     refusal = "admin-too-many-failures"
+	misdirected         refusal = "admin-misdirected"
+	crossSite           refusal = "admin-cross-site"
+	tooManyEventStreams refusal = "admin-too-many-event-streams"
+	tooManyPreviews     refusal = "admin-too-many-previews"
+)
+
+var allRefusals = []refusal{noToken, wrongToken, tooManyFailures, misdirected, crossSite, tooManyEventStreams, tooManyPreviews}
+
+func (g *Guard) count(reason refusal) { g.refused[reason].Add(1) }
+
+// Refusals returns how many requests were refused, by reason.
+func (g *Guard) Refusals() map[string]uint64 {
+	all := make(map[string]uint64, len(g.refused))
+	for reason, n := range g.refused {
+		all[string(reason)] = n.Load()
+	}
+	return all
+}
 
 const (
 	// maxFailures is how often an address may show a wrong token within failureWindow: more than a person who
