@@ -88,9 +88,10 @@ type Server struct {
 // connection is what the server knows of a connection.
 type connection struct {
 	visit *crowd.Visit
-	// playing: its session plays a stream, and ends when that does.
-	playing atomic.Bool
-	conn    *rtmp.ServerConn // guarded by Server.mu; nil before its session begins
+	// playing and publishing are how many playbacks, those that wait for their stream included, and publications its
+	// session has in progress. If the server stops, the session ends with the last playback.
+	playing, publishing atomic.Int32
+	conn                *rtmp.ServerConn // guarded by Server.mu; nil before its session begins
 }
 
 // NewServer returns a server that listens nowhere yet.
@@ -180,7 +181,7 @@ func (s *Server) Drain() {
 		_ = l.Close()
 	}
 	for nc, c := range s.conns {
-		if !c.playing.Load() {
+		if c.playing.Load() == 0 {
 			_ = nc.Close()
 		}
 	}

@@ -27,7 +27,7 @@ type player struct {
 func (se *session) play(r *rtmp.PlayRequest) error {
 	name, err := remux.ParseStreamName(r.App, r.Name)
 	if err != nil {
-		return se.refuse(r, "bad-name", rtmp.CodePlayStreamNotFound, err.Error())
+		return se.refusePlay(r, "bad-name", rtmp.CodePlayStreamNotFound, err.Error())
 	}
 	adm := admission{leave: func() {}}
 	if mayPlay := se.server.config.MayPlay; mayPlay != nil {
@@ -35,7 +35,7 @@ func (se *session) play(r *rtmp.PlayRequest) error {
 		decision := mayPlay(Request{Stream: name, Query: r.Query, Remote: remote, Protocol: se.protocol()})
 		var refusal *Decision
 		if adm, refusal = decision.enter(); refusal != nil {
-			return se.refuse(r, refusal.code(), rtmp.CodePlayFailed, refusal.Reason)
+			return se.refusePlay(r, refusal.code(), rtmp.CodePlayFailed, refusal.Reason)
 		}
 	}
 	if err := se.conn.AcceptPlay(r); err != nil {
@@ -46,7 +46,7 @@ func (se *session) play(r *rtmp.PlayRequest) error {
 	if len(se.publications) == 0 {
 		se.wire.plays()
 	}
-	se.entry.playing.Store(true)
+	se.entry.playing.Add(1)
 	ctx, cancel := context.WithCancel(se.server.ctx)
 	p := &player{cancel: cancel, leave: adm.leave, forget: func() {}}
 	se.players[r.StreamID] = p
@@ -81,13 +81,7 @@ func (se *session) send(ctx context.Context, p *player, id uint32, name remux.St
 	format := playFormat{streamID: id, chunkSize: se.conn.ChunkSize()}
 	found := s.logs.Find(ctx, s.config.Hub, name, format, s.limits.Load().Wait)
 	if found == nil {
-		if ctx.Err() == nil {
-			s.refusals.count("play-not-found")
-			_ = se.conn.SendStatus(id, rtmp.CodePlayStreamNotFound, "no such stream, or it has not begun")
-		} else if !s.stopping() {
-			return // the player has not waited
-		}
-		_ = se.conn.Close() // so that reading ends too
+		se.notFound(id, ctx.Err() != nil)
 		return
 	}
 	se.log.Debug("player began", "stream", string(name))
@@ -112,8 +106,27 @@ func (se *session) send(ctx context.Context, p *player, id uint32, name remux.St
 	})
 }
 
+// notFound ends a playback whose stream did not come, or that has not waited for it; and the connection, unless something
+// else goes on there.
+func (se *session) notFound(id uint32, left bool) {
+	playing := se.entry.playing.Add(-1) > 0
+	stopping := se.server.stopping()
+	if !left {
+		se.server.refusals.count("play-not-found")
+		_ = se.conn.SendStatus(id, rtmp.CodePlayStreamNotFound, "no such stream, or it has not begun")
+	}
+	switch {
+	case left && !stopping:
+	case playing || se.entry.publishing.Load() > 0 && !stopping:
+		se.conn.GoesOn()
+	default:
+		_ = se.conn.Close() // so that reading ends too
+	}
+}
+
 // played ends a playback that got to the stream's end, or else its connection.
 func (se *session) played(id uint32, name remux.StreamName, err error) {
+	others := se.entry.playing.Add(-1) > 0
 	switch {
 	case bytelog.IsStalled(err):
 		se.server.refusals.count("player-stalled")
@@ -128,7 +141,7 @@ func (se *session) played(id uint32, name remux.StreamName, err error) {
 		return
 	}
 	_ = se.conn.EndPlay(id, "the stream has ended") // a player that has gone need not know
-	if se.server.stopping() {
+	if !others && se.server.stopping() {
 		_ = se.conn.Close()
 	}
 }
@@ -198,7 +211,6 @@ func (se *session) endPlayer(id uint32) {
 		return
 	}
 	delete(se.players, id)
-	se.entry.playing.Store(len(se.players) > 0)
 	p.cancel()
 	p.done.Wait()
 	p.forget()

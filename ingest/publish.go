@@ -72,6 +72,7 @@ func (se *session) publish(r *rtmp.PublishRequest) error {
 func (se *session) begin(id uint32, pub *remux.Publication, name remux.StreamName, adm admission, maxBitrate int64) {
 	p := &publication{Publication: pub, name: name, over: make(chan struct{}), admission: adm, bitrate: newBitrateLimit(maxBitrate)}
 	se.publications[id] = p
+	se.entry.publishing.Add(1)
 	p.watch.Go(func() {
 		select {
 		case <-p.over:
@@ -129,6 +130,7 @@ func (se *session) endPublication(id uint32, reason remux.EndReason) {
 		return
 	}
 	delete(se.publications, id)
+	se.entry.publishing.Add(-1)
 	if len(se.publications) == 0 && len(se.players) > 0 {
 		se.wire.plays()
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/headwater-live/headwater/ingest/rtmp"
 	"github.com/headwater-live/headwater/remux"
@@ -25,6 +26,7 @@ type session struct {
 	publications map[uint32]*publication
 	players      map[uint32]*player
 	moved        bool // see run
+	requests     bucket
 }
 
 // serve runs a session to its end.
@@ -36,6 +38,7 @@ func (s *Server) serve(nc net.Conn, entry *connection) {
 		log:          s.config.Logger.With("remote", nc.RemoteAddr().String()),
 		publications: make(map[uint32]*publication),
 		players:      make(map[uint32]*player),
+		requests:     bucket{rate: requestRate, holds: requestBurst},
 	}
 	se.wire = &pacedConn{Conn: nc, steps: bytelog.NewConn(nc), resting: se.unwatched, rest: s.restOf(nc), turns: s.turns}
 	se.wire.limit(s.limits.Load().MaxBeforeAuth)
@@ -128,11 +131,16 @@ func (se *session) deal() error {
 		case *rtmp.Media:
 			err = se.media(e)
 		case *rtmp.PublishRequest:
-			err = se.publish(e)
+			if err = se.request(); err == nil {
+				err = se.publish(e)
+			}
 		case *rtmp.Unpublish:
 			se.endPublication(e.StreamID, endReason(e.Cause))
 		case *rtmp.PlayRequest:
-			if err = se.play(e); err == nil && !se.moved {
+			if err = se.request(); err == nil {
+				err = se.play(e)
+			}
+			if err == nil && len(se.players) > 0 && !se.moved {
 				se.moved, err = true, errMoved
 			}
 		case *rtmp.Pause:
@@ -184,4 +192,36 @@ func (se *session) refuse(r rtmp.Event, reason, code, description string) error 
 		return err
 	}
 	return errRefused
+}
+
+// refusePlay is refuse, but the session goes on if it has something else in progress.
+func (se *session) refusePlay(r *rtmp.PlayRequest, reason, code, description string) error {
+	goesOn := se.entry.publishing.Load() > 0 || se.entry.playing.Load() > 0
+	err := se.refuse(r, reason, code, description)
+	if goesOn && errors.Is(err, errRefused) {
+		se.conn.GoesOn()
+		return nil
+	}
+	return err
+}
+
+const (
+	// requestBurst and requestRate bound how often, at once and by the second, a connection asks to publish or to play.
+	// Encoders ask once, and a viewer that goes through all streams asks for some by the second; but each costs a
+	// question to whoever decides, and lines in the log.
+	requestBurst = 100
+	requestRate  = 5
+)
+
+// ReasonTooManyRequests is what is counted who asks more often.
+const ReasonTooManyRequests = "too-many-requests"
+
+var errTooManyRequests = &rtmp.Error{Reason: ReasonTooManyRequests, Op: "read", Text: "it asks to publish or to play all the time"}
+
+// request counts a request, and returns an error if there are too many.
+func (se *session) request() error {
+	if se.requests.overflows(1, time.Now()) {
+		return errTooManyRequests
+	}
+	return nil
 }

@@ -41,13 +41,15 @@ type Media struct {
 // Unpublish says that an accepted publication has ended: each exactly once.
 type Unpublish struct {
 	StreamID uint32
-	Cause    error // nil if the peer asked for it, else why the connection ended
+	// Cause is nil if the peer asked for it, else why the connection ended, or why this publication did while
+	// others on it go on: ReasonMediaTimeout.
+	Cause error
 }
 
 // Stop says that an accepted play has ended: each exactly once.
 type Stop struct {
 	StreamID uint32
-	Cause    error // as in Unpublish
+	Cause    error // nil if the peer asked for it, else why the connection ended
 }
 
 // Pause says that a player has paused or resumed; it has been confirmed.

@@ -79,6 +79,9 @@ type netStream struct {
 	id    uint32
 	state streamState
 	name  string // what is published or played, without query
+	media mediaWatch
+	// over: a publication has ended on it, of which more may still come.
+	over bool
 }
 
 type streamState uint8
@@ -98,6 +101,7 @@ func NewServerConn(nc net.Conn, config ServerConfig) *ServerConn {
 	c.chunks.limits.open = c.config.MaxPartialMessages
 	c.wanted = c.config.WindowAckSize
 	c.watch.idle, c.watch.media, c.watch.pings = c.config.IdleTimeout, c.config.MediaTimeout, true
+	c.watch.silent = c.endSilent
 	return c
 }
 
@@ -138,7 +142,15 @@ func (c *ServerConn) Next() (Event, error) {
 			c.fail(err)
 			continue
 		}
+		silent := c.due // publications that have ended while the message was awaited, and before what it says
+		c.due = nil
 		ev, err := c.handle(m)
+		if len(silent) > 0 {
+			if ev != nil {
+				silent, ev = append(silent, ev), nil
+			}
+			c.due = append(silent, c.due...)
+		}
 		if err != nil {
 			c.fail(err)
 			continue
@@ -192,6 +204,10 @@ func (c *ServerConn) SendStatus(streamID uint32, code, description string) error
 	c.send(c.status(streamID, code, description))
 	return c.flush()
 }
+
+// GoesOn says that the connection goes on although the peer was told an error, so that Close, some time, need not wait
+// until that has been read.
+func (c *ServerConn) GoesOn() { c.lingers.Store(false) }
 
 // EndPlay tells a player that the stream is over; it may play another. To Next it plays until it does, or ends the
 // message stream.

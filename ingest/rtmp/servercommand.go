@@ -29,21 +29,23 @@ func (c *ServerConn) handle(m message) (Event, error) {
 	return nil, nil
 }
 
-// handleMedia returns the event for a media message. With one publication, all
-// media is its: some encoders send it on message stream 0.
+// handleMedia returns the event for a media message. With one publication, all media is its: some encoders send it on
+// message stream 0. But what still comes on a stream on which one has ended is of that one.
 func (c *ServerConn) handleMedia(m message, payload []byte) Event {
 	var of *netStream
+	late := false
 	for _, s := range c.streams {
 		if s.state == streamPublishing && (of == nil || s.id == m.streamID) {
 			of = s
 		}
+		late = late || s.over && s.id == m.streamID
 	}
-	if of == nil || (of.id != m.streamID && c.watch.active > 1) {
+	if of == nil || (of.id != m.streamID && (late || len(c.watch.publications) > 1)) {
 		c.stats.skip(SkipNoPublication)
 		return nil
 	}
 	if m.kind != TypeData {
-		c.watch.count++
+		of.media.count++
 	}
 	c.media = Media{Type: m.kind, StreamID: of.id, Timestamp: m.timestamp, Payload: payload}
 	return &c.media

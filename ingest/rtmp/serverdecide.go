@@ -12,8 +12,8 @@ func (c *ServerConn) AcceptPublish(r *PublishRequest) error {
 		return fmt.Errorf("accept publish: %w", err)
 	}
 	c.chunks.keeps = true // whatever limits hold
-	s.state = streamPublishing
-	c.watch.active++
+	s.state, s.over = streamPublishing, false
+	c.watch.expect(&s.media)
 	if err := c.begin(time.Time{}, nil); err != nil {
 		return fmt.Errorf("accept publish: %w", err)
 	}

@@ -109,7 +109,7 @@ func (c *ServerConn) endNamed(name string) Event {
 	name = strings.Trim(name, "/")
 	var of *netStream
 	for _, s := range c.streams {
-		if s.state == streamPublishing && (s.name == name || c.watch.active == 1) {
+		if s.state == streamPublishing && (s.name == name || len(c.watch.publications) == 1) {
 			of = s
 		}
 	}
@@ -145,7 +145,8 @@ func (c *ServerConn) end(s *netStream, cause error) Event {
 	s.state = streamIdle
 	switch was {
 	case streamPublishing:
-		c.watch.active--
+		s.over = true
+		c.watch.expectNoMore(&s.media)
 		if cause == nil {
 			c.send(c.status(s.id, CodeUnpublish, "unpublished"))
 		}
@@ -154,6 +155,16 @@ func (c *ServerConn) end(s *netStream, cause error) Event {
 		return &Stop{StreamID: s.id, Cause: cause}
 	}
 	return nil
+}
+
+// endSilent ends a publication that sends no media, on a connection on which another goes on.
+func (c *ServerConn) endSilent(w *mediaWatch) {
+	for _, s := range c.streams {
+		if &s.media == w {
+			c.due = append(c.due, c.end(s, errNoMedia))
+			c.send(c.status(s.id, CodeUnpublish, "the publication has sent no media"))
+		}
+	}
 }
 
 // playing reports whether a command is for a stream that is being played.

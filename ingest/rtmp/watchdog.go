@@ -1,6 +1,9 @@
 package rtmp
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // watchdog ends connections on which nothing happens. It lives on the read
 // deadline, which is not set per read but fires regularly, also on a busy
@@ -8,23 +11,31 @@ import "time"
 // one before. So watching costs a timer every few seconds and no clock reading
 // per message.
 type watchdog struct {
-	idle   time.Duration // a peer silent for so long is gone
-	media  time.Duration // a publication without media for so long is over; 0: never
-	pings  bool          // a silent peer is pinged
-	active int           // publications that media is expected of
-	count  uint64        // media messages so far
+	idle  time.Duration // a peer silent for so long is gone
+	media time.Duration // a publication without media for so long is over; 0: never
+	pings bool          // a silent peer is pinged
+
+	publications []*mediaWatch     // that media is expected of
+	silent       func(*mediaWatch) // told of one of which none came, while others go on
 
 	until    time.Time // the end of the phase the connection is in, if not zero,
 	untilErr error     // and the error when that has come
 	lastRead bool      // it has nearly come, and what was sent before is being read
 
+	ticking    bool      // there is no such phase any more, and the next tick is
+	next       time.Time // at this time
 	ticked     time.Time
 	bytes      uint64 // at the tick before
 	stepped    uint64 // and what a player had taken
 	bytesSince time.Time
-	counted    uint64
-	mediaSince time.Time
 	pinged     bool
+}
+
+// mediaWatch is the watch over one publication.
+type mediaWatch struct {
+	count   uint64 // media messages so far,
+	counted uint64 // and at the tick before
+	since   time.Time
 }
 
 // lastReadTime is how long at least is read, at the end of a phase, what came before it.
@@ -44,19 +55,24 @@ func (w *watchdog) interval() time.Duration {
 		shortest = min(shortest, w.media)
 	}
 	n := time.Duration(ticks)
-	if w.active == 0 && w.pings {
+	if len(w.publications) == 0 && w.pings {
 		n = playTicks
 	}
 	return max(shortest/n, time.Millisecond)
 }
 
 // begin starts the watch, or begins another phase of it: one that has to be over
-// at until, or, with an until of zero, one that ends when nothing happens.
+// at until, or, with an until of zero, one that ends when nothing happens. To begin that again does not put the next
+// tick off, or who did it all the time would not be watched.
 func (t *transport) begin(until time.Time, untilErr error) error {
 	now := time.Now()
 	w := &t.watch
+	if until.IsZero() && w.ticking && !now.Add(w.interval()).Before(w.next) {
+		return nil
+	}
+	w.ticking = until.IsZero()
 	w.until, w.untilErr = until, untilErr
-	w.ticked, w.bytesSince, w.mediaSince = now, now, now
+	w.bytesSince = now
 	w.pinged, w.lastRead = false, false
 	return t.arm(now)
 }
@@ -68,7 +84,8 @@ func (t *transport) arm(now time.Time) error {
 	if !w.until.IsZero() {
 		return t.nc.SetReadDeadline(w.until.Add(-lastReadTime))
 	}
-	return t.nc.SetReadDeadline(now.Add(w.interval()))
+	w.next = now.Add(w.interval())
+	return t.nc.SetReadDeadline(w.next)
 }
 
 // tick is called when the read deadline has passed.
@@ -94,18 +111,44 @@ func (t *transport) tick(now time.Time) error {
 	if in, out := t.stats.bytesIn.Load(), t.stepped.Load(); in != w.bytes || out != w.stepped || late {
 		w.bytes, w.stepped, w.bytesSince, w.pinged = in, out, now, false
 	}
-	if w.count != w.counted || w.active == 0 || late {
-		w.counted, w.mediaSince = w.count, now
-	}
+	silent := w.withoutMedia(now, late)
 	quiet := now.Sub(w.bytesSince)
 	switch {
 	case quiet >= w.idle-w.interval():
 		return fault(ReasonPeerGone, "read", "nothing came, not even the answer to a ping")
-	case w.media > 0 && w.active > 0 && now.Sub(w.mediaSince) >= w.media:
-		return fault(ReasonMediaTimeout, "read", "the publication has sent no media")
+	case len(silent) > 0 && len(silent) == len(w.publications):
+		return errNoMedia
 	case quiet >= w.idle/3 && w.pings && !w.pinged:
 		w.pinged = true
 		t.send(appendEvent(nil, eventPingRequest, uint32(now.UnixMilli())))
 	}
+	for _, p := range silent {
+		w.silent(p)
+	}
 	return t.arm(now)
+}
+
+var errNoMedia = fault(ReasonMediaTimeout, "read", "the publication has sent no media")
+
+// withoutMedia returns the publications of which none came for too long.
+func (w *watchdog) withoutMedia(now time.Time, late bool) (silent []*mediaWatch) {
+	for _, p := range w.publications {
+		switch {
+		case p.count != p.counted || late:
+			p.counted, p.since = p.count, now
+		case w.media > 0 && now.Sub(p.since) >= w.media:
+			silent = append(silent, p)
+		}
+	}
+	return silent
+}
+
+// expect begins to watch over a publication, expectNoMore ends that.
+func (w *watchdog) expect(p *mediaWatch) {
+	*p = mediaWatch{since: time.Now()}
+	w.publications = append(w.publications, p)
+}
+
+func (w *watchdog) expectNoMore(p *mediaWatch) {
+	w.publications = slices.DeleteFunc(w.publications, func(o *mediaWatch) bool { return o == p })
 }
