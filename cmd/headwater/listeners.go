@@ -122,19 +122,23 @@ func (s *server) listen(sockets systemd.Sockets) error {
 		errs = append(errs, err)
 	}
 	for name := range sockets {
-		errs = append(errs, fmt.Errorf("%s.addr is off, but a socket was passed for it", name))
+		if s.before.BoundByOthers(name) { // else it was turned off since the process before bound it
+			errs = append(errs, fmt.Errorf("%s.addr is off, but a socket was passed for it", name))
+		}
 	}
 	return errors.Join(errs...)
 }
 
 // bind binds one listener, or takes the socket that was passed for it.
 func (s *server) bind(name, addr string, sockets systemd.Sockets, cert *certificate) (*listener, error) {
-	_, passed := sockets[name]
-	socket, err := sockets.Listen(name, addr)
-	if err != nil {
-		return nil, fmt.Errorf("%s.addr: %w", name, err)
+	socket, passed := s.passedSocket(name, addr, sockets)
+	if socket == nil {
+		var err error
+		if socket, err = net.Listen("tcp", addr); err != nil {
+			return nil, fmt.Errorf("%s.addr: %w", name, err)
+		}
 	}
-	l := &listener{Listener: socket, socket: socket, passed: passed && s.before.BoundByOthers(name)}
+	l := &listener{Listener: socket, socket: socket, passed: passed}
 	switch name {
 	case "http", "https":
 		l.Listener = s.limiter.Listener(socket)
@@ -149,6 +153,39 @@ func (s *server) bind(name, addr string, sockets systemd.Sockets, cert *certific
 		l.Listener = tls.NewListener(l.Listener, cert.config())
 	}
 	return l, nil
+}
+
+// passedSocket returns the socket that was passed for a listener, and whether somebody else has bound it, who rules then.
+// It returns nil if there is none, or if the setting has changed since the process before bound it.
+func (s *server) passedSocket(name, addr string, sockets systemd.Sockets) (socket net.Listener, others bool) {
+	if socket = sockets.Take(name); socket == nil {
+		return nil, false
+	}
+	others = s.before.BoundByOthers(name)
+	switch {
+	case liesAt(socket.Addr(), addr):
+	case others:
+		s.logger.Warn("the socket that was passed lies elsewhere than its setting says, and is used",
+			"listener", name, "setting", addr, "addr", socket.Addr().String())
+	default:
+		s.logger.Info("listener changed", "listener", name, "from", socket.Addr().String(), "to", addr)
+		_ = socket.Close()
+		return nil, false
+	}
+	return socket, others
+}
+
+// liesAt reports whether a socket is one that net.Listen would bind for an address, "host:port".
+func liesAt(socket net.Addr, addr string) bool {
+	is, ok := socket.(*net.TCPAddr)
+	want, err := net.ResolveTCPAddr("tcp", addr)
+	if !ok || err != nil || want.Port != 0 && want.Port != is.Port {
+		return false
+	}
+	if want.IP == nil { // all of this machine, by IPv6 where there is that
+		return is.IP.IsUnspecified()
+	}
+	return want.IP.Equal(is.IP) && want.Zone == is.Zone
 }
 
 // adminIsPrivate refuses to serve the private listener to others without a token. The setting was checked before;

@@ -39,6 +39,7 @@ func (s *server) ready() (bool, string) {
 // run runs everything until ctx ends or a listener fails, and returns after all of it
 // has ended.
 func (s *server) run(ctx context.Context) error {
+	s.asked = ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s.fail = cancel
@@ -65,6 +66,9 @@ func (s *server) run(ctx context.Context) error {
 	<-ctx.Done()
 	stopReloads()
 	stopUpgrades()
+	if !errors.Is(context.Cause(ctx), errHandedOver) {
+		s.upgrades.abandon()
+	}
 	if errors.Is(context.Cause(ctx), context.Canceled) { // it was asked for
 		s.drain()
 	}
@@ -169,6 +173,7 @@ func (s *server) end() {
 	}
 	handsOver, gone := s.handsOver(), false
 	if handsOver { // who comes from now on waits for the next process
+		s.unheard = time.Now()
 		s.listeners.close()
 		s.public.LastAnswers()
 	}

@@ -60,9 +60,20 @@ func (u *upgrader) run(ctx context.Context, s *server, take func()) {
 			s.logger.Error("upgrade failed, this process goes on", "err", err)
 			continue
 		}
+		s.logger.Info("next process is prepared", "pid", u.next.PID)
 		take()
 		return
 	}
+}
+
+// abandon ends a next process that was prepared as this one was asked to end.
+func (u *upgrader) abandon() {
+	if u == nil || u.next == nil {
+		return
+	}
+	u.next.GiveUp()
+	u.sockets.Close()
+	u.next, u.sockets = nil, nil
 }
 
 // prepare starts the next process and waits until it is prepared. Nobody notices anything of that.
@@ -114,8 +125,11 @@ func (u *upgrader) finish(s *server) {
 			return
 		}
 	}
-	s.logger.Info("handed over", "pid", u.next.PID)
+	s.logger.Info("handed over", "pid", u.next.PID, "nobody_accepted", time.Since(s.unheard))
 	s.notify(systemd.MainPID(u.next.PID))
+	if s.asked.Err() != nil { // to end, while this was handing over: it is the next process that is meant by now
+		u.next.Terminate()
+	}
 }
 
 // self is the program that this process runs, even if another lies at its path by now. Where there is no such file,

@@ -64,6 +64,8 @@ type server struct {
 	// serving waits for the listeners that are served, and fail ends everything when one fails.
 	serving sync.WaitGroup
 	fail    context.CancelCauseFunc
+	asked   context.Context // ends when the server is to end
+	unheard time.Time       // since when nobody accepts, while another process takes over
 }
 
 // cfg is the configuration in force.

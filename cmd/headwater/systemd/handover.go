@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -147,6 +148,13 @@ func (n *Next) await(line string, within time.Duration) error {
 		return fmt.Errorf("hand over to process %d: %w", n.PID, err)
 	}
 	return nil
+}
+
+// Terminate asks the next process to end, as an operator would.
+func (n *Next) Terminate() {
+	if p, err := os.FindProcess(n.PID); err == nil {
+		_ = p.Signal(syscall.SIGTERM) // it has ended by itself, or the system has no such signal
+	}
 }
 
 // GiveUp ends the next process, and returns when it has ended.

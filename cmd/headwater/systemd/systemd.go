@@ -80,14 +80,11 @@ func take(first, n int, names, known []string) (Sockets, error) {
 	return sockets, nil
 }
 
-// Listen returns the socket that systemd has bound under the name, whatever its address, or else binds
-// addr, "host:port".
-func (s Sockets) Listen(name, addr string) (net.Listener, error) {
-	if l := s[name]; l != nil {
-		delete(s, name)
-		return l, nil
-	}
-	return net.Listen("tcp", addr)
+// Take returns the socket of that name, which is the caller's from then on; nil if there is none.
+func (s Sockets) Take(name string) net.Listener {
+	l := s[name]
+	delete(s, name)
+	return l
 }
 
 // Close closes the sockets that nobody has asked for.

@@ -1,0 +1,85 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/headwater-live/headwater/cmd/headwater/config"
+)
+
+// onMessage is a log handler that does something when a message is logged.
+type onMessage struct {
+	slog.Handler
+	text string
+	do   func()
+}
+
+func (h onMessage) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == h.text {
+		h.do()
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h onMessage) WithAttrs(attrs []slog.Attr) slog.Handler {
+	h.Handler = h.Handler.WithAttrs(attrs)
+	return h
+}
+
+// upgradable runs a server whose next process is a shell script that has the connection to it as descriptor 9. It is
+// asked to end when it logs the message.
+func upgradable(t *testing.T, script, message string) (said *bytes.Buffer, ended <-chan error) {
+	t.Helper()
+	cfg := config.Default()
+	cfg.RTMP.Addr, cfg.HTTP.Addr, cfg.Admin.Addr = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+	cfg.Storage.Kind = config.StorageMemory
+	said = &bytes.Buffer{}
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	s, err := wire(cfg, slog.New(onMessage{slog.NewTextHandler(said, nil), message, cancel}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signals := make(chan os.Signal, 1)
+	signals <- syscall.SIGUSR2
+	shell, err := exec.LookPath("sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.upgrades = &upgrader{signals: signals, program: shell, args: []string{"sh", "-c", `exec 9<&"$LISTEN_HANDOVER"; ` + script}}
+	done := make(chan error, 1)
+	go func() { done <- s.run(ctx) }()
+	return said, done
+}
+
+func TestWhoIsAskedToEndAsTheNextProcessIsPreparedEnds(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "went")
+	said, ended := upgradable(t, `echo prepared >&9; read word <&9 && echo "$word" > '`+file+`'; exec sleep 600`, "next process is prepared")
+	awaitEnd(t, ended)
+	if _, err := os.Stat(file); err == nil {
+		t.Error("the next process was told to begin")
+	}
+	if strings.Contains(said.String(), "handed over") {
+		t.Errorf("it handed over:\n%s", said)
+	}
+}
+
+func TestTheNextProcessIsAskedToEndInPlaceOfOneThatHasHandedOver(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "asked")
+	_, ended := upgradable(t, `trap "echo TERM > '`+file+`'; exit 0" TERM
+		echo prepared >&9; read word <&9; echo ready >&9; n=0; while [ $n -lt 1200 ]; do n=$((n+1)); sleep 0.05; done`, "handed over")
+	awaitEnd(t, ended)
+	eventually(t, "it is asked to end", func() bool {
+		text, _ := os.ReadFile(file)
+		return string(text) == "TERM\n"
+	})
+}
