@@ -32,7 +32,7 @@ type Sources struct {
 	Stale func() map[string]bool
 	// Hooks are the endpoints of webhooks.
 	Hooks func() []HookStatus
-	// AccessLog is the access log of the public listener; nil if that is off.
+	// AccessLog counts the lines of the access log; nil if there can be none.
 	AccessLog func() AccessLogCounts
 	// Configuration is how the newest reload of the configuration went.
 	Configuration func() ConfigurationStatus

@@ -58,8 +58,8 @@ type Handler struct {
 	Watch Watch
 	// Access decides who may watch; nil lets everybody, and reads no token in paths.
 	Access Access
-	// Log gets every request that was answered, a viewer's when it has gone; nil is none.
-	Log *accesslog.Log
+	// Log gets every request that was answered and came while it was on, a viewer's when it has gone; nil is none.
+	Log *accesslog.Switch
 	// Exists reports whether there is such a stream. The log has other names redacted, for a viewer asks for whatever was
 	// pasted into a player, which may be somebody's stream key; nil shows all.
 	Exists func(remux.StreamName) bool
@@ -84,7 +84,7 @@ const (
 
 // ServeHTTP implements http.Handler.
 func (e *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if e.Log == nil {
+	if !e.Log.On() {
 		e.answer(w, r, nil)
 		return
 	}

@@ -34,18 +34,19 @@ type logged struct {
 }
 
 // logging returns an access log, and a function that ends it and returns its lines.
-func logging(t *testing.T) (*accesslog.Log, func() []logged) {
+func logging(t *testing.T) (*accesslog.Switch, func() []logged) {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "access.log")
 	l, err := accesslog.Open(name, accesslog.JSON, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	go l.Run()
-	return l, func() (lines []logged) {
+	log := &accesslog.Switch{}
+	log.Use(l)
+	return log, func() (lines []logged) {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
-		if err := l.Close(ctx); err != nil {
+		if err := log.Close(ctx); err != nil {
 			t.Fatal(err)
 		}
 		text, err := os.ReadFile(name)
@@ -212,15 +213,16 @@ func TestWithoutALogNothingIsPaidForIt(t *testing.T) {
 
 // BenchmarkAccessLog compares a request with the log off, which is the default, with one that is logged.
 func BenchmarkAccessLog(b *testing.B) {
-	log, err := accesslog.Open(os.DevNull, accesslog.JSON, slog.New(slog.DiscardHandler))
+	l, err := accesslog.Open(os.DevNull, accesslog.JSON, slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)
 	}
-	go log.Run()
+	log := &accesslog.Switch{}
+	log.Use(l)
 	defer log.Close(context.Background()) //nolint:errcheck // it waits
-	for name, l := range map[string]*accesslog.Log{"off": nil, "on": log} {
+	for name, log := range map[string]*accesslog.Switch{"off": nil, "on": log} {
 		b.Run(name, func(b *testing.B) {
-			h := &Handler{HLS: outputs{}, Log: l}
+			h := &Handler{HLS: outputs{}, Log: log}
 			r := httptest.NewRequest("GET", "/live/test/index.m3u8", nil)
 			w := quiet{http.Header{}}
 			b.ReportAllocs()

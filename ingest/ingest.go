@@ -37,6 +37,8 @@ type Config struct {
 	// MayPublish and MayPlay decide on requests, and may take their time: they are called by the session's own
 	// goroutine. Without MayPlay everybody may play.
 	MayPublish, MayPlay func(Request) Decision
+	// Played, if set, hears of every playback that has ended, was refused, or had nothing to play. It must not wait.
+	Played func(Playback)
 	// MaxMessage bounds a media message, in bytes.
 	MaxMessage int
 	// Crowd bounds the connections: in all, from one network, and those whose handshake, that of TLS included, has not
@@ -118,8 +120,8 @@ func NewServer(config Config) *Server {
 }
 
 // Change puts the limits and times of a configuration in force: Latency for all, how many connections there may be for
-// those who come from now on, and the rest for the connections that begin from now on. Hub, MayPublish, MayPlay and
-// Logger stay as they were.
+// those who come from now on, and the rest for the connections that begin from now on. Hub, MayPublish, MayPlay,
+// Played and Logger stay as they were.
 func (s *Server) Change(config Config) {
 	if config.MaxBacklog <= 0 {
 		config.MaxBacklog = 8 << 20

@@ -29,12 +29,14 @@ func (se *session) play(r *rtmp.PlayRequest) error {
 	if err != nil {
 		return se.refusePlay(r, "bad-name", rtmp.CodePlayStreamNotFound, err.Error())
 	}
+	account := se.newPlayback(r, name)
 	adm := admission{leave: func() {}}
 	if mayPlay := se.server.config.MayPlay; mayPlay != nil {
-		remote := addrPort(se.nc.RemoteAddr())
-		decision := mayPlay(Request{Stream: name, Query: r.Query, Remote: remote, Protocol: se.protocol()})
+		decision := mayPlay(account.Request)
 		var refusal *Decision
 		if adm, refusal = decision.enter(); refusal != nil {
+			account.answered(refusal.code())
+			se.account(account)
 			return se.refusePlay(r, refusal.code(), rtmp.CodePlayFailed, refusal.Reason)
 		}
 	}
@@ -53,7 +55,7 @@ func (se *session) play(r *rtmp.PlayRequest) error {
 	if adm.permit != nil {
 		p.forget = se.watchPermission(r.StreamID, &adm)
 	}
-	p.done.Go(func() { se.send(ctx, p, r.StreamID, name) })
+	p.done.Go(func() { se.send(ctx, p, r.StreamID, account) })
 	return nil
 }
 
@@ -76,14 +78,17 @@ func (se *session) watchPermission(id uint32, adm *admission) (forget func()) {
 }
 
 // send waits for a stream and begins to play it to the peer, until either side ends.
-func (se *session) send(ctx context.Context, p *player, id uint32, name remux.StreamName) {
-	s := se.server
+func (se *session) send(ctx context.Context, p *player, id uint32, account *Playback) {
+	s, name := se.server, account.Stream
 	format := playFormat{streamID: id, chunkSize: se.conn.ChunkSize()}
 	found := s.logs.Find(ctx, s.config.Hub, name, format, s.limits.Load().Wait)
 	if found == nil {
+		account.answered(NotFound)
+		se.account(account)
 		se.notFound(id, ctx.Err() != nil)
 		return
 	}
+	account.answered("")
 	se.log.Debug("player began", "stream", string(name))
 	se.wire.steps.Tune()
 	out, v := &p.out, &p.viewer
@@ -102,6 +107,8 @@ func (se *session) send(ctx context.Context, p *player, id uint32, name remux.St
 		forget()
 		remove()
 		found.Leave()
+		account.Sent = v.Sent()
+		se.account(account)
 		se.played(id, name, err)
 	})
 }
@@ -112,7 +119,7 @@ func (se *session) notFound(id uint32, left bool) {
 	playing := se.entry.playing.Add(-1) > 0
 	stopping := se.server.stopping()
 	if !left {
-		se.server.refusals.count("play-not-found")
+		se.server.refusals.count(NotFound)
 		_ = se.conn.SendStatus(id, rtmp.CodePlayStreamNotFound, "no such stream, or it has not begun")
 	}
 	switch {

@@ -199,12 +199,16 @@ func carry(settings config.Auth) hls.Carry {
 // refused counts a refusal and says it in HTTP.
 func (a *access) refused(d auth.Decision) edge.Verdict {
 	a.Count(d.Code)
-	status := http.StatusForbidden
-	switch d.Code {
+	return edge.Verdict{Status: refusalStatus(d.Code), Reason: d.Reason}
+}
+
+// refusalStatus is what HTTP says for a refusal.
+func refusalStatus(code auth.Code) int {
+	switch code {
 	case auth.TooManyViewers, auth.TooManyViewersOfOne, auth.CallbackFailed, auth.CallbackBusy, auth.KeysMissing:
-		status = http.StatusServiceUnavailable
+		return http.StatusServiceUnavailable
 	}
-	return edge.Verdict{Status: status, Reason: d.Reason}
+	return http.StatusForbidden
 }
 
 // adminAccess is the gate as package admin wants it.

@@ -2,43 +2,39 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/headwater-live/headwater/admin"
+	"github.com/headwater-live/headwater/auth"
 	"github.com/headwater-live/headwater/cmd/headwater/config"
 	"github.com/headwater-live/headwater/edge/accesslog"
+	"github.com/headwater-live/headwater/ingest"
 )
 
 // accessLogEnd is how long the last lines of the access log may take: they go to a file, or nowhere.
 const accessLogEnd = 2 * time.Second
 
-// openAccessLog opens what http.access_log names, if it names anything.
-func (s *server) openAccessLog() error {
-	if s.cfg().HTTP.AccessLog == "" {
-		return nil
+// openAccessLog opens what http.access_log names; nil if that is nothing.
+func (s *server) openAccessLog(cfg *config.Config) (*accesslog.Log, error) {
+	if cfg.HTTP.AccessLog == "" {
+		return nil, nil
 	}
 	format := accesslog.JSON
-	if s.cfg().HTTP.AccessLogFormat == config.AccessLogCombined {
+	if cfg.HTTP.AccessLogFormat == config.AccessLogCombined {
 		format = accesslog.Combined
 	}
-	var err error
-	if s.accessLog, err = accesslog.Open(s.cfg().HTTP.AccessLog, format, s.logger); err != nil {
-		return fmt.Errorf("http.access_log: %w", err)
-	}
-	return nil
+	return accesslog.Open(cfg.HTTP.AccessLog, format, s.logger)
 }
 
-// startAccessLog begins to write the access log, and opens it again on SIGHUP, as those who rotate logs expect. The
-// function that it returns writes what is left.
+// startAccessLog opens the access log again on SIGHUP, as those who rotate logs expect. The function that it returns writes
+// what is left.
 func (s *server) startAccessLog() (stop func()) {
-	if s.accessLog == nil {
-		return func() {}
-	}
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	ended := make(chan struct{})
@@ -53,7 +49,6 @@ func (s *server) startAccessLog() (stop func()) {
 			}
 		}
 	})
-	go s.accessLog.Run() // ends with Close
 	return func() {
 		signal.Stop(hangups)
 		close(ended)
@@ -64,6 +59,30 @@ func (s *server) startAccessLog() (stop func()) {
 			s.logger.Warn("the last lines of the access log were not written", "err", err)
 		}
 	}
+}
+
+// played writes down what became of a player over RTMP, as if it had asked over HTTP.
+func (s *server) played(b ingest.Playback) {
+	if !s.accessLog.On() {
+		return
+	}
+	e := accesslog.Entry{
+		Time: b.Asked, Client: b.Remote, Method: "PLAY", RawQuery: b.Query, Proto: strings.ToUpper(b.Protocol),
+		UserAgent: b.Player, Stream: string(b.Stream), Protocol: "rtmp", Status: http.StatusOK, Bytes: b.Sent,
+		FirstByte: b.FirstByte, Duration: b.Duration,
+	}
+	switch b.Code {
+	case "":
+	case ingest.NotFound:
+		e.Status = http.StatusNotFound
+	default:
+		e.Status = refusalStatus(auth.Code(b.Code))
+	}
+	if b.Code != "" && !s.hasStream(b.Stream) {
+		e.Stream = b.Stream.Redacted() // it may be somebody's stream key
+	}
+	e.Path = "/" + e.Stream
+	s.accessLog.Add(&e)
 }
 
 // accessLogStatus tells the metrics of the access log.

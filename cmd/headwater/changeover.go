@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/headwater-live/headwater/cmd/headwater/config"
+	"github.com/headwater-live/headwater/edge/accesslog"
 )
 
 // changeover is a new configuration and all that it takes to put it in force. Making one does everything that can
@@ -20,6 +21,9 @@ type changeover struct {
 	certificates map[string]*certificate
 	policies     *policies
 	edge         *http.Server // nil if the one there is stays
+
+	logsElsewhere bool
+	accessLog     *accesslog.Log // if so; nil is off
 }
 
 // change puts a configuration in force, as a whole or not at all, and returns what has changed and what waits for the
@@ -74,6 +78,12 @@ func (c *changeover) prepare(changes []config.Change) error {
 	if c.cfg.HTTP.MaxHeader != was.HTTP.MaxHeader || c.cfg.HTTP.HeaderTimeout != was.HTTP.HeaderTimeout {
 		c.edge = s.newEdge(&c.cfg)
 	}
+	if c.cfg.HTTP.AccessLog != was.HTTP.AccessLog || c.cfg.HTTP.AccessLogFormat != was.HTTP.AccessLogFormat {
+		c.logsElsewhere = true
+		if c.accessLog, err = s.openAccessLog(&c.cfg); err != nil {
+			fault("http.access_log", err)
+		}
+	}
 	if len(faults) == 0 {
 		// It can fail, and cannot be taken back: so it comes last.
 		if err := s.hooks.Change(hookConfig(&c.cfg, s.logger)); err != nil {
@@ -125,6 +135,9 @@ func (c *changeover) abandon() {
 			_ = l.Close()
 		}
 	}
+	if c.accessLog != nil {
+		c.accessLog.Discard()
+	}
 	if c.policies != nil && c.policies != c.server.access.current.Load() {
 		c.policies.end()
 	}
@@ -148,6 +161,9 @@ func (c *changeover) commit() {
 	}
 	s.running.Store(&c.cfg)
 	s.access.change(c.policies, &c.cfg)
+	if c.logsElsewhere {
+		s.accessLog.Use(c.accessLog)
+	}
 	s.tune(&c.cfg, c.token)
 	if c.edge != nil {
 		s.public.use(c.edge)

@@ -21,10 +21,8 @@ func (s *server) sources(cfg *config.Config) admin.Sources {
 		Hooks:    s.hookStatus,
 		Stale:    s.access.stale.all,
 
+		AccessLog:     s.accessLogStatus,
 		Configuration: s.configurationStatus,
-	}
-	if s.accessLog != nil {
-		sources.AccessLog = s.accessLogStatus
 	}
 	sources.Viewers["flv"] = viewers(s.flv.Metrics())
 	sources.Viewers["ts"] = viewers(s.ts.Metrics())

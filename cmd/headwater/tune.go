@@ -97,7 +97,7 @@ func (s *server) newEdge(cfg *config.Config) *http.Server {
 
 // edgeHandler routes the public addresses to the outputs that are on.
 func (s *server) edgeHandler(cfg *config.Config) http.Handler {
-	h := &edge.Handler{Access: s.access, Log: s.accessLog, Exists: s.hasStream}
+	h := &edge.Handler{Access: s.access, Log: &s.accessLog, Exists: s.hasStream}
 	if s.hls != nil {
 		h.HLS = s.hls
 	}

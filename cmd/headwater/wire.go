@@ -54,7 +54,7 @@ type server struct {
 	pages       *web.Files
 	draining    atomic.Bool
 	findings    *findingLog
-	accessLog   *accesslog.Log // nil if it is off
+	accessLog   accesslog.Switch
 	events      *events.Bus
 	hooks       *hooks.Dispatcher
 	reloads     *reloader       // nil if nobody reloads
@@ -117,8 +117,9 @@ func (s *server) build() error {
 	if s.access, err = newAccess(*cfg, s.logger); err != nil {
 		return err
 	}
-	if err := s.openAccessLog(); err != nil {
-		return err
+	accessLog, err := s.openAccessLog(cfg)
+	if err != nil {
+		return fmt.Errorf("http.access_log: %w", err)
 	}
 	// All that can be wrong has been read, and nothing opened yet that one process alone can have.
 	if err := s.before.TakeOver(); err != nil {
@@ -153,6 +154,7 @@ func (s *server) build() error {
 	}
 	in := ingestConfig(cfg)
 	in.Hub, in.MayPublish, in.MayPlay, in.Logger = s.hub, s.access.mayPublish, s.access.mayPlay, s.logger
+	in.Played = s.played
 	s.ingest = ingest.NewServer(in)
 	s.edge.use(s.edgeHandler(cfg))
 	s.public.use(s.newEdge(cfg))
@@ -167,6 +169,7 @@ func (s *server) build() error {
 	s.admin.use(s.adminHandler(cfg, token))
 	s.private = admin.NewServer(&s.admin, s.logger)
 	s.adminLimiter.Attach(s.private)
+	s.accessLog.Use(accessLog)
 	return nil
 }
 

@@ -1,14 +1,14 @@
-// Package accesslog writes one line for each request that was answered, for people who count them, bill them, or look
-// for the one that went wrong.
+// Package accesslog writes one line for each request that was answered, and each playback over RTMP, for people who count
+// them, bill them, or look for the one that went wrong.
 //
 // A line is rendered where the request was answered, into memory, and one goroutine writes what has gathered: nobody
 // who serves media waits for a disk, a pipe or a lock that is held during I/O. What the disk does not take in time is
 // dropped and counted.
 //
-//	request ──▶ Log.Add: render ──▶ pending (bounded) ──▶ the goroutine of Run ──▶ file, or standard output
+//	request ──▶ Switch.Add ──▶ Log.Add: render ──▶ pending (bounded) ──▶ the goroutine of Run ──▶ file, or standard output
 //
-// The file belongs to an administrator who rotates it: renames it, and has the server call [Log.Reopen]. Lines never say
-// a token: see [Path], [Query] and [Referer] for what is left of an address.
+// The file belongs to an administrator who rotates it: renames it, and has the server call [Switch.Reopen]; or wants it
+// elsewhere, see [Switch.Use]. Lines never say a token: see [Path], [Query] and [Referer] for what is left of an address.
 package accesslog
 
 import (
@@ -31,7 +31,7 @@ type Entry struct {
 
 	// RequestID is what the answer had as X-Request-Id.
 	RequestID string
-	// Stream is the name that the path means, "" for none; Protocol is "hls", "flv" or "ts", "" for everything else.
+	// Stream is the name that the path means, "" for none; Protocol is "hls", "flv", "ts" or "rtmp", "" for everything else.
 	Stream, Protocol string
 
 	Status int

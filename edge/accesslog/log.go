@@ -20,17 +20,19 @@ const (
 	flushEvery = time.Second
 	// complainEvery bounds what is said of a disk that fails.
 	complainEvery = time.Minute
+	// tornPause is longer than a write to a file of what was gathered.
+	tornPause = 50 * time.Millisecond
 )
 
-// Log gathers lines and writes them. Use Open; Run writes until the end.
+// Log gathers lines and writes them to one destination. Use Open; Run writes until the end.
 type Log struct {
 	format Format
 	name   string // "" for a destination that cannot be opened again
 	logger *slog.Logger
+	counts *counts // its own, or its Switch's
 
-	lines, dropped atomic.Uint64
-	wake           chan struct{}
-	ended          chan struct{}
+	wake  chan struct{}
+	ended chan struct{}
 
 	// mu guards all below, and is never held during I/O.
 	mu      sync.Mutex
@@ -45,18 +47,28 @@ type Log struct {
 	complained time.Time
 }
 
+// counts are the lines that were written, and those that were not.
+type counts struct{ lines, dropped atomic.Uint64 }
+
 // Open opens a file for appending, or standard output if it is called "-". It is made when it is missing, and nobody but
 // the user and the group of the server may read it: lines have addresses of viewers.
 func Open(name string, format Format, logger *slog.Logger) (*Log, error) {
 	if name == "-" {
-		return newLog(os.Stdout, "", format, logger), nil
+		return newLog(standardOutput{os.Stdout}, "", format, logger), nil
 	}
 	out, err := openFile(name)
 	if err != nil {
 		return nil, err
 	}
-	return newLog(out, name, format, logger), nil
+	l := newLog(out, name, format, logger)
+	l.torn = endsTorn(name)
+	return l, nil
 }
+
+// standardOutput stays open: it may be wanted again.
+type standardOutput struct{ io.Writer }
+
+func (standardOutput) Close() error { return nil }
 
 func openFile(name string) (*os.File, error) {
 	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
@@ -66,9 +78,33 @@ func openFile(name string) (*os.File, error) {
 	return f, nil
 }
 
+// endsTorn reports whether a file ends within a line, as a crash or a full disk leaves it. It looks twice: another process
+// may be writing.
+func endsTorn(name string) bool {
+	for range 2 {
+		f, err := os.Open(name)
+		if err != nil {
+			return false
+		}
+		var last [1]byte
+		info, err := f.Stat()
+		if err == nil && info.Mode().IsRegular() && info.Size() > 0 {
+			_, err = f.ReadAt(last[:], info.Size()-1)
+		} else {
+			last[0] = '\n'
+		}
+		_ = f.Close()
+		if err != nil || last[0] == '\n' {
+			return false
+		}
+		time.Sleep(tornPause)
+	}
+	return true
+}
+
 func newLog(out io.WriteCloser, name string, format Format, logger *slog.Logger) *Log {
 	return &Log{
-		format: format, name: name, logger: logger, out: out,
+		format: format, name: name, logger: logger, out: out, counts: new(counts),
 		wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 }
@@ -76,12 +112,14 @@ func newLog(out io.WriteCloser, name string, format Format, logger *slog.Logger)
 // rendered are buffers for lines.
 var rendered = sync.Pool{New: func() any { return new([]byte) }}
 
-// Add renders an entry and has it written soon. It never waits; when too much waits already the line is dropped.
-func (l *Log) Add(e *Entry) {
+// Add renders an entry and has it written soon. It never waits; when too much waits already the line is dropped. It returns
+// false, and has done nothing, if the log is closed.
+func (l *Log) Add(e *Entry) bool {
 	buf := rendered.Get().(*[]byte)
 	line := l.format((*buf)[:0], e)
 	l.mu.Lock()
-	fits := !l.closed && len(l.pending)+len(line) <= maxPending
+	closed := l.closed
+	fits := !closed && len(l.pending)+len(line) <= maxPending
 	full := false
 	if fits {
 		before := len(l.pending)
@@ -92,12 +130,13 @@ func (l *Log) Add(e *Entry) {
 	l.mu.Unlock()
 	*buf = line
 	rendered.Put(buf)
-	if !fits {
-		l.dropped.Add(1)
+	if !fits && !closed {
+		l.counts.dropped.Add(1)
 	}
 	if full {
 		l.call()
 	}
+	return !closed
 }
 
 // Reopen has the file opened again by its name, after what was added before is in the old one.
@@ -109,8 +148,8 @@ func (l *Log) Reopen() {
 }
 
 // Lines returns how many lines were written, Dropped how many were not.
-func (l *Log) Lines() uint64   { return l.lines.Load() }
-func (l *Log) Dropped() uint64 { return l.dropped.Load() }
+func (l *Log) Lines() uint64   { return l.counts.lines.Load() }
+func (l *Log) Dropped() uint64 { return l.counts.dropped.Load() }
 
 func (l *Log) call() {
 	select {
@@ -163,7 +202,7 @@ func (l *Log) write(batch []byte, lines uint64) {
 	}
 	n, err := l.out.Write(batch)
 	if err == nil {
-		l.lines.Add(lines)
+		l.counts.lines.Add(lines)
 		return
 	}
 	l.torn = l.torn || n > 0 && batch[n-1] != '\n'
@@ -173,8 +212,8 @@ func (l *Log) write(batch []byte, lines uint64) {
 			written++
 		}
 	}
-	l.lines.Add(written)
-	l.dropped.Add(lines - written)
+	l.counts.lines.Add(written)
+	l.counts.dropped.Add(lines - written)
 	l.complain("lines of the access log were lost", err)
 }
 
@@ -188,16 +227,37 @@ func (l *Log) open() {
 	if err := l.out.Close(); err != nil {
 		l.complain("old access log not closed", err)
 	}
-	l.out, l.torn = next, false
+	l.out, l.torn = next, endsTorn(l.name)
 	l.logger.Info("access log opened again", "file", l.name)
 }
 
 func (l *Log) complain(what string, err error) {
 	if now := time.Now(); now.Sub(l.complained) >= complainEvery {
 		l.complained = now
-		l.logger.Error(what, "err", err, "dropped", l.dropped.Load())
+		l.logger.Error(what, "err", err, "dropped", l.counts.dropped.Load())
 	}
 }
+
+// finish has what is left written, and the destination closed.
+func (l *Log) finish() {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	l.call()
+}
+
+// over reports whether everything has been written.
+func (l *Log) over() bool {
+	select {
+	case <-l.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// Discard closes the destination of a log that was never run.
+func (l *Log) Discard() { _ = l.out.Close() }
 
 // errStuck reports a destination that takes nothing.
 var errStuck = errors.New("close access log: its destination takes nothing")
@@ -205,10 +265,7 @@ var errStuck = errors.New("close access log: its destination takes nothing")
 // Close has what is left written and waits for that, until ctx ends: a pipe that nobody reads keeps the goroutine for
 // as long as the process lives. Run must have been called.
 func (l *Log) Close(ctx context.Context) error {
-	l.mu.Lock()
-	l.closed = true
-	l.mu.Unlock()
-	l.call()
+	l.finish()
 	select {
 	case <-l.ended:
 		return nil
