@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/headwater-live/headwater/remux/bytelog"
 )
 
 // stalled opens viewers that ask for the stream and do not read.
@@ -114,6 +116,22 @@ func TestAViewerThatTakesNothingIsClosed(t *testing.T) {
 }
 
 // TestStalledViewersHoldNoMemory has many viewers that take nothing while a stream goes on.
+func TestAViewerOverHTTP2ThatTakesNothingIsClosed(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, true, Config{})
+	src := s.publish(t)
+	src.size = 100_000
+	src.gop(1)
+	watchHTTP(2)(t, s, "")
+	s.waitForViewers(t, 1)
+	src.gop(60) // more than its window
+	began := time.Now()
+	s.waitForViewers(t, 0)
+	if n := s.flv.Metrics().Stalled.Load(); n != 1 || time.Since(began) < bytelog.StallTimeout/2 {
+		t.Errorf("after %v %d were closed for taking nothing", time.Since(began), n)
+	}
+}
+
 func TestStalledViewersHoldNoMemory(t *testing.T) {
 	s := newSite(t, false, Config{MaxBacklog: 1 << 20})
 	src := s.publish(t)

@@ -1,8 +1,8 @@
 package live
 
 import (
-	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/headwater-live/headwater/remux/bytelog"
@@ -13,16 +13,27 @@ import (
 const responsePiece = 16 << 10
 
 // responseOutput writes through net/http, which frames: HTTP/2.
+//
+// net/http's write deadline is one for the stream, not for writing: it ends a stream that rests, too. So there
+// is none until a write has taken too long.
 type responseOutput struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	left    []byte
+	watch   *time.Timer // calls giveUp
+
+	mu      sync.Mutex
+	until   time.Time // how long what is being written may take; zero is nothing
+	stalled bool
 }
 
 // newResponseOutput sends the header of an answer.
 func newResponseOutput(w http.ResponseWriter) *responseOutput {
+	o := &responseOutput{w: w, control: http.NewResponseController(w)}
+	_ = o.control.SetWriteDeadline(time.Time{}) // the server's; what knows no deadlines has none
 	w.WriteHeader(http.StatusOK)
-	return &responseOutput{w: w, control: http.NewResponseController(w)}
+	o.watch = time.AfterFunc(bytelog.StallTimeout, o.giveUp)
+	return o
 }
 
 // Begin implements bytelog.Output.
@@ -30,19 +41,39 @@ func (o *responseOutput) Begin(b []byte, _ bool) { o.left = b }
 
 // Step implements bytelog.Output.
 func (o *responseOutput) Step(bool) (n int, done bool, err error) {
-	deadline := time.Now().Add(bytelog.StallTimeout)
-	if err := o.control.SetWriteDeadline(deadline); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return 0, false, err
-	}
+	o.expect(time.Now().Add(bytelog.StallTimeout))
 	n, err = o.w.Write(o.left[:min(len(o.left), responsePiece)])
-	if err != nil {
-		return n, false, err
+	if o.left = o.left[n:]; err == nil && len(o.left) == 0 {
+		o.left, done = nil, true
+		err = o.control.Flush()
 	}
-	if o.left = o.left[n:]; len(o.left) > 0 {
-		return n, false, nil
+	if o.expect(time.Time{}); o.stalled {
+		err = bytelog.ErrStalled
 	}
-	o.left = nil
-	return n, true, o.control.Flush()
+	return n, done && err == nil, err
+}
+
+// expect sets how long what is being written may take. Once it was set to zero giveUp does nothing.
+func (o *responseOutput) expect(until time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.until = until
+	if until.IsZero() {
+		o.watch.Stop()
+	} else {
+		o.watch.Reset(bytelog.StallTimeout)
+	}
+}
+
+// giveUp ends a write that takes too long.
+func (o *responseOutput) giveUp() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.until.IsZero() || time.Now().Before(o.until) {
+		return
+	}
+	o.stalled = true
+	_ = o.control.SetWriteDeadline(o.until) // that is over: it fails now
 }
 
 // Sweepable implements bytelog.Output.
