@@ -107,6 +107,8 @@ func TestAnswersOtherThanTheStreamLetPagesReadThem(t *testing.T) {
 		{"GET", path, http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"8"}}, http.StatusUpgradeRequired},
 		{"GET", path, http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}}, http.StatusBadRequest},
 		{"HEAD", path, nil, http.StatusNotFound},
+		{"GET", path + "?audio=0&video=0", nil, http.StatusBadRequest},
+		{"HEAD", path + "?video=0&audio=0", nil, http.StatusBadRequest},
 		{"OPTIONS", path, nil, http.StatusNoContent},
 		{"POST", path, nil, http.StatusMethodNotAllowed},
 	} {

@@ -133,6 +133,11 @@ func (s *Server) enter() bool {
 // called, once, with how many bytes were sent; the viewer ends when permit does. CORS headers are the caller's.
 func (s *Server) Serve(w http.ResponseWriter, r *http.Request, name remux.StreamName, permit context.Context, leave func(sent uint64)) {
 	setHeaders(w.Header(), s.container.ContentType)
+	if k := requestKey(r); k.noAudio && k.noVideo {
+		unavailable(w, http.StatusBadRequest, "without audio and video nothing is left")
+		leave(0)
+		return
+	}
 	if r.Method == http.MethodHead {
 		s.serveHead(w, name)
 		leave(0)

@@ -27,6 +27,9 @@ type socketOutput struct {
 	writing sync.Mutex
 	header  [websocket.MaxHeader]byte
 
+	// said: there is a control frame, or the last one was a close. It spares each message the mutex.
+	said atomic.Bool
+
 	mu      sync.Mutex
 	control []byte // control frames for between two messages: the newest pong, a close
 	closing bool   // a close frame is the last that we send
@@ -71,24 +74,28 @@ func (o *socketOutput) Sweepable() bool { return o.conn.Sweepable() }
 // putControl puts the control frames that wait behind what is being written, which is whole
 // messages. It reports whether the last one is a close.
 func (o *socketOutput) putControl() (closing bool) {
+	if !o.said.Load() {
+		return false
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.conn.Put(o.control)
 	o.control = nil
+	o.said.Store(o.closing)
 	return o.closing
 }
 
-// say has a control frame sent: at once if nothing is being written, else after that.
+// say has a control frame sent: at once if nothing is being written, else after that. It waits while others do
+// for the peer, a step at a time; whoever does not wait may wait for it, which does not either.
 func (o *socketOutput) say(frame []byte, closing bool) {
 	o.mu.Lock()
 	if !o.closing {
 		// Of several pings only the last must be answered (5.5.3).
 		o.control, o.closing = frame, closing
+		o.said.Store(true)
 	}
 	o.mu.Unlock()
-	if !o.writing.TryLock() {
-		return
-	}
+	o.writing.Lock()
 	defer o.writing.Unlock()
 	if o.conn.Idle() {
 		o.putControl()
