@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/binary"
@@ -143,6 +144,30 @@ func parseFLV(file []byte) (tags []flvTag, flags byte, err error) {
 		at += 11 + size + 4
 	}
 	return tags, flags, nil
+}
+
+// eachTag calls take for each tag of an FLV stream as it comes, until its end, which is nil.
+func eachTag(stream io.Reader, take func(flvTag) error) error {
+	in := bufio.NewReaderSize(stream, 256<<10)
+	if _, err := in.Discard(13); err != nil {
+		return err
+	}
+	for {
+		var head [11]byte
+		if _, err := io.ReadFull(in, head[:]); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		body := make([]byte, int(head[1])<<16|int(head[2])<<8|int(head[3])+4)
+		if _, err := io.ReadFull(in, body); err != nil {
+			return fmt.Errorf("in a tag: %w", io.ErrUnexpectedEOF)
+		}
+		at := uint32(head[7])<<24 | uint32(head[4])<<16 | uint32(head[5])<<8 | uint32(head[6])
+		if err := take(flvTag{int(head[0]), at, body[:len(body)-4]}); err != nil {
+			return err
+		}
+	}
 }
 
 // interleave is how far the tracks may be out of order against each other. A

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -80,28 +79,12 @@ var clockWatchers = map[string]func(*testing.T, *server, string, *clockViewer) e
 			return err
 		}
 		defer func() { _ = res.Body.Close() }()
-		in := bufio.NewReaderSize(res.Body, 256<<10)
-		if _, err := in.Discard(13); err != nil {
-			return err
-		}
-		for {
-			var head [11]byte
-			if _, err := io.ReadFull(in, head[:]); errors.Is(err, io.EOF) {
-				return nil
-			} else if err != nil {
-				return err
+		return eachTag(res.Body, func(tag flvTag) error {
+			if id, ok := liveFrame(tag.kind, tag.body); ok {
+				return v.take(id.number, tag.time, tag.body[0] == 0x17)
 			}
-			body := make([]byte, int(head[1])<<16|int(head[2])<<8|int(head[3])+4)
-			if _, err := io.ReadFull(in, body); err != nil {
-				return err
-			}
-			if id, ok := liveFrame(int(head[0]), body); ok {
-				at := uint32(head[7])<<24 | uint32(head[4])<<16 | uint32(head[5])<<8 | uint32(head[6])
-				if err := v.take(id.number, at, body[0] == 0x17); err != nil {
-					return err
-				}
-			}
-		}
+			return nil
+		})
 	},
 	"RTMP": func(t *testing.T, s *server, name string, v *clockViewer) error {
 		c, err := rtmp.Dial(t.Context(), s.publishURL(name), rtmp.ClientConfig{})

@@ -7,7 +7,7 @@ import (
 	"github.com/headwater-live/headwater/remux"
 )
 
-// The chunk streams of what players are sent. Keyframes and decoder configurations have chunk
+// The chunk streams of what players are sent. Keyframes, recovery points and decoder configurations have chunk
 // streams of their own, so that in a stream that is rendered once for all its players a selection
 // can tell them.
 const (
@@ -22,7 +22,7 @@ const (
 func chunksOf(pkt *remux.Packet) uint32 {
 	switch pkt.Kind {
 	case remux.VideoFrame, remux.FurtherVideo:
-		if pkt.Keyframe {
+		if pkt.Keyframe || pkt.Recovery {
 			return keyChunks
 		}
 		return videoChunks

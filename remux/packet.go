@@ -35,6 +35,10 @@ type Packet struct {
 	Codec flvtag.Codec
 	// Keyframe is true for a VideoFrame at which decoding can start.
 	Keyframe bool
+	// Recovery is true for a VideoFrame that is no keyframe, but from which on a decoder comes to whole
+	// pictures: a recovery point of intra refresh or of an open GOP, or what the encoder calls a keyframe. Not
+	// every player can begin with it.
+	Recovery bool
 	// Discontinuity is true for the first frame after a jump of the publisher's
 	// clock that could not be repaired.
 	Discontinuity bool

@@ -20,6 +20,7 @@ type videoFacts struct {
 type unitFacts struct {
 	nalus, slices int
 	start         bool // decoding can start here
+	recovery      bool // or here, after a while
 	sets          bool // a whole set of parameter sets
 }
 
@@ -78,7 +79,7 @@ var syntaxH264 = syntax{
 	isAnnexB: h264.IsAnnexB,
 	inspect: func(au []byte, lengthSize int) unitFacts {
 		f := h264.Inspect(au, lengthSize)
-		return unitFacts{f.NALUs, f.Slices, f.IDR, f.SPS && f.PPS}
+		return unitFacts{f.NALUs, f.Slices, f.IDR, f.RecoveryPoint, f.SPS && f.PPS}
 	},
 }
 
@@ -107,7 +108,8 @@ var syntaxHEVC = syntax{
 	isAnnexB: h265.IsAnnexB,
 	inspect: func(au []byte, lengthSize int) unitFacts {
 		f := h265.Inspect(au, lengthSize)
-		return unitFacts{f.NALUs, f.Slices, f.IRAP, f.VPS && f.SPS && f.PPS}
+		// A CRA picture is a start; intra refresh shows in the encoder's flag alone.
+		return unitFacts{f.NALUs, f.Slices, f.IRAP, false, f.VPS && f.SPS && f.PPS}
 	},
 }
 

@@ -28,6 +28,7 @@ func (p *Publication) inspect(pkt *Packet, b body, s *syntax) bool {
 	// An encoder that never sends such a picture (open GOP of H.264, intra refresh) is
 	// taken at its word, so that it gets a stream at all.
 	pkt.Keyframe = facts.start || (!v.sawStart && b.key && facts.slices > 0)
+	pkt.Recovery = !pkt.Keyframe && facts.slices > 0 && (facts.recovery || b.key)
 	if facts.sets && !v.explicit {
 		p.deriveConfig(pkt, b, s, lengthSize)
 	}

@@ -174,7 +174,7 @@ func (f *format) unit(pkt *remux.Packet) mpegts.VideoUnit {
 	return mpegts.VideoUnit{
 		DTS:           at,
 		PTS:           at + int64(pkt.Composition)*perMillisecond,
-		RandomAccess:  pkt.Keyframe,
+		RandomAccess:  pkt.Keyframe || pkt.Recovery, // viewers may begin with either (2.1.2, 2.4.3.5)
 		ParameterSets: f.video.sets,
 		Data:          pkt.Body(),
 		LengthSize:    f.video.lengthSize,

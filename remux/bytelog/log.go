@@ -40,6 +40,8 @@ type Log struct {
 	joinPackets int
 	// adrift: too much has come since a keyframe, and joinAt goes along with the end. See drift.
 	adrift bool
+	// keyless: there was too much, and recovery points serve until the next keyframe. See starts.
+	keyless bool
 	// joinable: joinAt is at a frame of the running publication.
 	joinable bool
 	// between: the publication has ended and no other has begun. Who joins waits at the end.
@@ -108,7 +110,7 @@ func (l *Log) Begin(tracks remux.Tracks) {
 		f.Begin(l.tracks)
 	}
 	l.begun, l.joinable, l.keyed, l.between = true, false, false, false
-	l.joinAt, l.joinPackets, l.adrift = l.endLocked(), 0, false
+	l.joinAt, l.joinPackets, l.adrift, l.keyless = l.endLocked(), 0, false, false
 	for _, s := range l.setups() {
 		s.confirmed = false
 	}

@@ -45,8 +45,11 @@ func (l *Log) note(pkt *remux.Packet) bool {
 		}
 		return true
 	case remux.VideoFrame:
-		if !l.keyed && !pkt.Keyframe {
-			return false // the GOP was too large to be kept: this is its middle
+		if !l.keyed && !pkt.Keyframe { // the GOP was too large to be kept: this is its middle
+			if !pkt.Recovery {
+				return false
+			}
+			l.keyless = true
 		}
 	}
 	l.clock.start(pkt.DTS)
@@ -55,7 +58,8 @@ func (l *Log) note(pkt *remux.Packet) bool {
 		l.joinAt, l.joinDTS, l.joinable, l.starting = l.endLocked(), pkt.DTS, true, true
 		l.joinPackets, l.adrift = 0, false
 	}
-	l.keyed = l.keyed || pkt.Keyframe
+	l.keyed = l.keyed || l.starts(pkt)
+	l.keyless = l.keyless && !pkt.Keyframe
 	return true
 }
 
@@ -75,19 +79,25 @@ func (l *Log) keep(s *setup, pkt *remux.Packet) bool {
 // and then where there is no video. A publication's first keyframe does not count if sound came
 // shortly before it: who joins gets that too, as who was there did.
 func (l *Log) joins(pkt *remux.Packet) bool {
-	if track, _ := pkt.Track(); l.keyed || track == remux.Video && !pkt.Keyframe {
-		return pkt.Keyframe
+	start := l.starts(pkt)
+	if track, _ := pkt.Track(); l.keyed || track == remux.Video && !start {
+		return start
 	}
 	return !l.joinable || pkt.DTS-l.joinDTS >= audioJoin
 }
 
+// starts reports whether decoding of video can start with a frame. As long as a keyframe is near enough recovery
+// points do not count: browsers begin with nothing else. Where it is not they are the best there is: ffmpeg's
+// decoder, which most other players have, shows a picture when it is whole.
+func (l *Log) starts(pkt *remux.Packet) bool { return pkt.Keyframe || l.keyless && pkt.Recovery }
+
 // drift bounds the memory that the place where viewers join holds. Where keyframes cease, or are
-// too far apart, it goes along with the log's end until the next one: who joins or jumps has the sound
-// at once, and a picture from that keyframe on, or as soon as its decoder can make one.
+// too far apart, it goes along with the log's end until the next recovery point or keyframe: who joins or jumps has
+// the sound at once, and a picture from there on, or as soon as its decoder can make one.
 func (l *Log) drift(pkt *remux.Packet) {
 	end := l.endLocked()
 	if l.joinPackets++; l.joinPackets > remux.MaxGOPPackets || end.Offset()-l.joinAt.Offset() > maxJoin {
-		l.adrift, l.joinable = true, false
+		l.adrift, l.joinable, l.keyless = true, false, true
 	}
 	if l.adrift {
 		l.joinAt, l.joinDTS = end, max(l.joinDTS, pkt.DTS)
