@@ -63,6 +63,8 @@ var (
 
 	stale = metric("files_stale", "1 if files of keys or certificates could not be read again after a change, so that what they said before holds still; by what they are for.", "files")
 
+	certificateEnd = metric("tls_certificate_expiry_timestamp_seconds", "When the certificate that a listener shows ends, in seconds since 1970, by listener.", "listener")
+
 	findingsActive = metric("findings_active", "Findings of publications in progress, by code.", "code")
 	findingsRaised = metric("findings_raised_total", "Findings that were raised, by code.", "code")
 
@@ -103,7 +105,7 @@ type collector struct{ config *Config }
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		buildInfo, streamsDesc, begun, ended, ingestBytes, messages, frames, keyframes, repairs, dropped, refusals, stale,
+		buildInfo, streamsDesc, begun, ended, ingestBytes, messages, frames, keyframes, repairs, dropped, refusals, stale, certificateEnd,
 		findingsActive, findingsRaised, viewersDesc, sent, jumps, slow, listed, lost, evicted, storageErrors, storageWaits,
 		faulty, unread, held, stored, leftOut, bitrate, gaps, delay, publishDelay, playlistAge,
 		hookDelivered, hookFailed, hookDropped, hookQueued, hookBytes, accessLines, accessDropped, configOK, configReloads,
@@ -152,6 +154,11 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	if from.Stale != nil {
 		for files, is := range from.Stale() {
 			out.gauge(stale, map[bool]float64{true: 1}[is], files)
+		}
+	}
+	if from.Certificates != nil {
+		for listener, end := range from.Certificates() {
+			out.gauge(certificateEnd, float64(end.Unix()), listener)
 		}
 	}
 	for _, protocol := range slices.Sorted(maps.Keys(from.Viewers)) {

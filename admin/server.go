@@ -30,6 +30,8 @@ type Sources struct {
 	Storage func() StorageHealth
 	// Stale says by what they are for whether files could not be read again after a change. The keys are constants.
 	Stale func() map[string]bool
+	// Certificates are the times when those of the listeners end, by listener: "https".
+	Certificates func() map[string]time.Time
 	// Hooks are the endpoints of webhooks.
 	Hooks func() []HookStatus
 	// AccessLog counts the lines of the access log; nil if there can be none.

@@ -102,7 +102,7 @@ type Decision struct {
 	// shown says that it was decided by the token that was shown, so that whoever shows another is somebody else.
 	// unproven: perhaps, by a backend that says neither a token's ID nor an identity and may not have looked at it.
 	shown, unproven bool
-	// by is the Swap that decided, if one did, in which era of it.
+	// by is the Swap that decided, if one did, in the era of it that is era.
 	by  *Swap
 	era uint64
 }

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"math/big"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,9 +39,10 @@ type JWKS struct {
 	client  *http.Client
 	logger  *slog.Logger
 
-	keys atomic.Pointer[[]VerificationKey]
-	wake chan struct{}
-	got  chan struct{} // closed by the first fetch that succeeds
+	keys    atomic.Pointer[[]VerificationKey]
+	failing atomic.Bool
+	wake    chan struct{}
+	changed chan struct{}
 
 	// mu guards all below.
 	mu      sync.Mutex
@@ -52,10 +54,10 @@ type JWKS struct {
 func NewJWKS(url string, refresh time.Duration, logger *slog.Logger) *JWKS {
 	j := &JWKS{
 		url: url, logger: logger,
-		client: boundedClient(jwksTimeout, 1, 1),
-		wake:   make(chan struct{}, 1),
-		got:    make(chan struct{}),
-		done:   make(chan struct{}),
+		client:  boundedClient(jwksTimeout, 1, 1),
+		wake:    make(chan struct{}, 1),
+		changed: make(chan struct{}, 1),
+		done:    make(chan struct{}),
 	}
 	j.refresh.Store(int64(refresh))
 	return j
@@ -68,8 +70,12 @@ func (j *JWKS) SetRefresh(refresh time.Duration) {
 	}
 }
 
-// Fetched is closed when there are keys for the first time.
-func (j *JWKS) Fetched() <-chan struct{} { return j.got }
+// Changed has something when the keys are others than when it had something last, or are there for the first time: those
+// who were let in by one that is gone can be asked for again. One may receive from it.
+func (j *JWKS) Changed() <-chan struct{} { return j.changed }
+
+// Failing reports whether the last fetch failed, so that the keys may be older than what the URL says.
+func (j *JWKS) Failing() bool { return j.failing.Load() }
 
 func (j *JWKS) fetchNow() {
 	select {
@@ -95,10 +101,9 @@ func (j *JWKS) Run(ctx context.Context) {
 		j.mu.Unlock()
 		keys, err := j.fetch(ctx)
 		pause := time.Duration(j.refresh.Load())
+		j.failing.Store(err != nil && ctx.Err() == nil)
 		if err == nil {
-			if j.keys.Swap(&keys) == nil {
-				close(j.got)
-			}
+			j.take(keys)
 		} else if pause = min(jwksRetry, pause); ctx.Err() == nil {
 			j.logger.Warn("keys of tokens were not fetched, those there are stay", "keys", len(j.Keys()), "error", err)
 		}
@@ -115,6 +120,18 @@ func (j *JWKS) Run(ctx context.Context) {
 		case <-timer.C:
 		}
 		timer.Stop()
+	}
+}
+
+// take puts fetched keys in force, and says if they are others.
+func (j *JWKS) take(keys []VerificationKey) {
+	old := j.keys.Swap(&keys)
+	if old != nil && slices.EqualFunc(*old, keys, VerificationKey.equal) {
+		return
+	}
+	select {
+	case j.changed <- struct{}{}:
+	default:
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Recheck asks a policy that was replaced about those it has let in, and sends away whom it would refuse now; it returns
+// Recheck asks a policy that was replaced or renewed about those it has let in, and sends away whom it would refuse now; it returns
 // how many. Who only came too late or too early by the clock is not sent away by this: that is a matter of expiry.
 func (g *Gate) Recheck(s *Swap) int {
 	if g.rules.Load().KeepRemoved {

@@ -65,7 +65,7 @@ func weight(c Code) int {
 // Swap is a Policy that may be replaced while it is asked, such as when the file behind it has changed.
 type Swap struct {
 	policy atomic.Pointer[Policy]
-	era    atomic.Uint64 // how often it was replaced
+	era    atomic.Uint64 // how often it was replaced or renewed
 }
 
 // NewSwap returns a Swap for a policy.
@@ -80,6 +80,9 @@ func (s *Swap) Replace(p Policy) {
 	s.policy.Store(&p)
 	s.era.Add(1)
 }
+
+// Renew says that the policy in force decides otherwise than before: what it knows from elsewhere has changed.
+func (s *Swap) Renew() { s.era.Add(1) }
 
 // Decide implements Policy.
 func (s *Swap) Decide(ctx context.Context, r Request) Decision {

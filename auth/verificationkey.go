@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -18,6 +19,12 @@ type VerificationKey struct {
 	id        string // "kid"; "" fits all tokens
 	algorithm string
 	key       any
+}
+
+// equal reports whether both verify the same tokens. Keys that cannot be compared are not equal.
+func (k VerificationKey) equal(other VerificationKey) bool {
+	public, ok := k.key.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && k.id == other.id && k.algorithm == other.algorithm && public.Equal(other.key)
 }
 
 // Bounds on RSA moduli, in bits: shorter ones can be broken, longer ones cost milliseconds for each token.

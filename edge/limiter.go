@@ -14,7 +14,7 @@ import (
 // Limiter accepts connections within limits. What is too much is closed at once, and counted.
 type Limiter struct {
 	name     string
-	refusals struct{ large, malformed, late atomic.Uint64 }
+	refusals struct{ large, malformed, late, second atomic.Uint64 }
 	crowd    *crowd.Counter
 	turned   map[crowd.Refusal]*atomic.Uint64 // away, by reason; the map itself does not change
 }
@@ -39,6 +39,7 @@ func (l *Limiter) Refusals() map[string]uint64 {
 		l.name + "-header-too-large":  l.refusals.large.Load(),
 		l.name + "-malformed-request": l.refusals.malformed.Load(),
 		l.name + "-header-timeout":    l.refusals.late.Load(),
+		l.name + "-refused-by-http2":  l.refusals.second.Load(),
 	}
 	for reason, n := range l.turned {
 		all[l.name+"-"+string(reason)] = n.Load()

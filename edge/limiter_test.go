@@ -2,7 +2,9 @@ package edge
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/tls"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"log/slog"
@@ -322,5 +324,81 @@ func TestAServerThatIsNotUsedChangesNothing(t *testing.T) {
 	until(t, "the header is counted as too large", func() bool { return l.Refusals()["http-header-too-large"] == 1 })
 	if n := l.Refusals()["http-malformed-request"]; n != 0 {
 		t.Errorf("%d counted as malformed", n)
+	}
+}
+
+// http2Request writes a request of HTTP/2 with so many fields of 9000 bytes as it is on the wire (RFC 9113, RFC 7541): each
+// field is a literal that is not indexed.
+func http2Request(stream uint32, fields int) []byte {
+	block := []byte{0x82, 0x84, 0x86, 0x41, 1, 'x'} // GET / of https://x
+	for range fields {
+		block = append(block, 0x00, 1, 'x', 0x7f, 0xa9, 0x45) // a length of 127+8873
+		block = append(block, bytes.Repeat([]byte{'v'}, 9000)...)
+	}
+	const headers, continuation, endStream, endHeaders, largest = 1, 9, 1, 4, 16 << 10
+	var out []byte
+	for kind, flags := byte(headers), byte(endStream); ; kind, flags = continuation, 0 {
+		n := min(len(block), largest)
+		if n == len(block) {
+			flags |= endHeaders
+		}
+		out = append(out, byte(n>>16), byte(n>>8), byte(n), kind, flags)
+		out = append(binary.BigEndian.AppendUint32(out, stream), block[:n]...)
+		if block = block[n:]; len(block) == 0 {
+			return out
+		}
+	}
+}
+
+func TestWhatHTTP2RefusesIsCounted(t *testing.T) {
+	for name, test := range map[string]struct {
+		fields []int // of 9000 bytes, by request
+		reason string
+		n      uint64
+	}{
+		"nothing":                      {[]int{0, 0, 1}, "", 0},
+		"a header that is too large":   {[]int{0, 2, 0, 2}, "http-refused-by-http2", 2},
+		"one that ends the connection": {[]int{0, 6}, "http-header-too-large", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, _ := startLimited(t, crowd.Limits{}, ok)
+			c := tls.Client(dial(t, startLimitedTLS(t, l, time.Minute, ok)), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}) //nolint:gosec // a test's certificate
+			settings := []byte{0, 0, 0, 4, 0, 0, 0, 0, 0}
+			if _, err := c.Write(append([]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), settings...)); err != nil {
+				t.Fatal(err)
+			}
+			for i, fields := range test.fields {
+				if _, err := c.Write(http2Request(uint32(2*i+1), fields)); err != nil {
+					t.Fatal(err)
+				}
+				awaitHTTP2(t, c, uint32(2*i+1))
+			}
+			_ = c.Close()
+			until(t, "nobody is left", func() bool { all, _, _ := l.crowd.Counts(); return all == 0 })
+			for reason, n := range l.Refusals() {
+				if want := map[bool]uint64{true: test.n}[reason == test.reason]; n != want {
+					t.Errorf("%d counted as %s, want %d", n, reason, want)
+				}
+			}
+		})
+	}
+}
+
+// awaitHTTP2 reads until a stream has been answered to its end, or the connection has.
+func awaitHTTP2(t *testing.T, c net.Conn, stream uint32) {
+	t.Helper()
+	const goAway, endStream = 7, 1
+	for header := make([]byte, 9); ; {
+		if _, err := io.ReadFull(c, header); err != nil {
+			return
+		}
+		length := int64(header[0])<<16 | int64(header[1])<<8 | int64(header[2])
+		if _, err := io.CopyN(io.Discard, c, length); err != nil || header[3] == goAway {
+			return
+		}
+		if header[3] < 2 && binary.BigEndian.Uint32(header[5:]) == stream && header[4]&endStream != 0 {
+			return
+		}
 	}
 }

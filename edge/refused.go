@@ -13,7 +13,9 @@ import (
 // or late. It can be seen from outside, over TLS as well, where what is written cannot be read: an answer was written, and
 // no handler was asked; or no answer was written, and the time was over.
 //
-// HTTP/2 is not looked at: one connection has many requests, and a bad one is answered in a frame among others.
+// A connection of HTTP/2 has many requests, and a bad one is answered in a frame among others, so that less can be seen:
+// that requests were open more often than a handler was asked, and that much was read, for no request, before the end. What
+// is counted so, when the connection ends, is the least that it can have been.
 
 const (
 	// shortestAnswer is less than the shortest answer of net/http, with 118 bytes, and more than the alert that ends TLS.
@@ -41,6 +43,10 @@ type exchange struct {
 	active atomic.Bool
 	// more: there was a request before.
 	more atomic.Bool
+	// opened is how often a connection of HTTP/2 had a request after it had none, as net/http says, and asked how many got to
+	// a handler. open: it has one.
+	opened, asked atomic.Int64
+	open          atomic.Bool
 	// known: it is known whether the connection speaks HTTP/2, and speaksHTTP2 says so.
 	known, speaksHTTP2 atomic.Bool
 }
@@ -61,6 +67,7 @@ func noteHandled(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if e, ok := r.Context().Value(exchangeKey{}).(*exchange); ok {
 			e.handled.Store(true)
+			e.asked.Add(1)
 			e.begin() // what comes from now on is the next one's, unless this one has a body
 			e.body.Store(r.ContentLength != 0)
 		}
@@ -77,9 +84,12 @@ func (e *exchange) state(conn net.Conn, state http.ConnState) {
 	case http.StateActive: // net/http has read a request, or what is none
 		e.written.Store(0) // what was before is the handshake of TLS
 		e.active.Store(true)
+		e.opened.Add(1)
+		e.open.Store(true)
 	case http.StateIdle:
 		e.more.Store(true)
-		if e.body.Load() {
+		e.open.Store(false)
+		if e.body.Load() || e.speaksHTTP2.Load() {
 			e.begin()
 		}
 		e.written.Store(0)
@@ -109,7 +119,9 @@ func (e *exchange) count(l *Limiter, accepted time.Time) {
 		began = time.Unix(0, e.began.Load())
 	}
 	switch {
-	case e.speaksHTTP2.Load() || e.handled.Load():
+	case e.speaksHTTP2.Load():
+		e.countHTTP2(l)
+	case e.handled.Load():
 	case e.active.Load() && e.written.Load() >= shortestAnswer:
 		if e.read.Load() >= int64(e.maxHeader)+headerSlop {
 			l.refusals.large.Add(1)
@@ -119,5 +131,18 @@ func (e *exchange) count(l *Limiter, accepted time.Time) {
 	case e.more.Load() && e.began.Load() == 0: // it was idle
 	case e.timeout > 0 && time.Since(began) >= e.timeout:
 		l.refusals.late.Add(1)
+	}
+}
+
+// countHTTP2 is count for a connection of HTTP/2. net/http has it open once at its beginning, before any request.
+func (e *exchange) countHTTP2(l *Limiter) {
+	if refused := e.opened.Load() - 1 - e.asked.Load(); refused > 0 {
+		l.refusals.second.Add(uint64(refused))
+		return
+	}
+	// A header so large that net/http ends the connection, instead of answering, never becomes a request. Fields are packed
+	// (RFC 7541), text to five eighths at best.
+	if !e.open.Load() && e.read.Load() >= int64(e.maxHeader)*5/8 {
+		l.refusals.large.Add(1)
 	}
 }

@@ -40,14 +40,29 @@ func (s *staleness) all() map[string]bool {
 	return maps.Clone(s.stale)
 }
 
-// reason says what is stale, "" if nothing is.
-func (s *staleness) reason() string {
-	all := s.all()
+// jwksName says what the keys of a URL are for, which are like a file.
+const jwksName = "auth jwks"
+
+// staleFiles returns what is known of all files, and of the keys that are fetched.
+func (a *access) staleFiles() map[string]bool {
+	all := a.stale.all()
+	if set := a.current.Load().jwks; set != nil {
+		if all == nil {
+			all = map[string]bool{}
+		}
+		all[jwksName] = set.Failing()
+	}
+	return all
+}
+
+// staleReason says what is stale, "" if nothing is.
+func (a *access) staleReason() string {
+	all := a.staleFiles()
 	maps.DeleteFunc(all, func(_ string, stale bool) bool { return !stale })
 	if len(all) == 0 {
 		return ""
 	}
-	return "files were not read again, what they said before holds still (the log says why): " +
+	return "files were not read again or keys not fetched, what they said before holds still (the log says why): " +
 		strings.Join(slices.Sorted(maps.Keys(all)), ", ")
 }
 

@@ -50,7 +50,8 @@ func (c *certificate) reload(logger *slog.Logger) {
 		logger.Error("certificate was not read again, the old one stays", "error", err)
 		return
 	}
-	logger.Info("certificate was read again", "listener", c.listener, "until", c.current.Load().Leaf.NotAfter)
+	logger.Info("certificate was read again", "listener", c.listener, "until", c.expires())
+	c.warn(logger)
 }
 
 // follow reads the files again whenever they change, until ctx or unfollow ends that.
@@ -60,6 +61,7 @@ func (c *certificate) follow(ctx context.Context, logger *slog.Logger) {
 	ctx, c.stop = context.WithCancel(ctx)
 	watch := c.watch
 	c.watching.Go(func() { watch.run(ctx, logger, func() { c.reload(logger) }) })
+	c.watching.Go(func() { c.remind(ctx, logger) })
 }
 
 // unfollow returns when nothing is watched any more.

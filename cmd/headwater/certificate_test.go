@@ -9,11 +9,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,12 +27,37 @@ import (
 // writeCertificate puts a self-signed certificate with a serial number where files are, by renaming.
 func writeCertificate(t *testing.T, files config.TLSListener, serial int64) {
 	t.Helper()
+	writeCertificateFor(t, files, serial, time.Hour)
+}
+
+// writeCertificateFor puts one there that ends after a time, of 90 days.
+func writeCertificateFor(t *testing.T, files config.TLSListener, serial int64, left time.Duration) {
+	t.Helper()
+	certificate, key := makeCertificate(t, serial, left)
+	replaceFile(t, files.Cert, certificate)
+	replaceFile(t, files.Key, key)
+}
+
+// replaceFile writes a file by renaming.
+func replaceFile(t *testing.T, file string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(file+".new", content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// makeCertificate makes a certificate and its key, as PEM.
+func makeCertificate(t *testing.T, serial int64, left time.Duration) (certificate, key []byte) {
+	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(serial), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		SerialNumber: big.NewInt(serial), NotBefore: time.Now().Add(left - 90*24*time.Hour), NotAfter: time.Now().Add(left), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	}
 	public, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	if err != nil {
@@ -39,16 +67,7 @@ func writeCertificate(t *testing.T, files config.TLSListener, serial int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for file, block := range map[string]*pem.Block{
-		files.Cert: {Type: "CERTIFICATE", Bytes: public}, files.Key: {Type: "PRIVATE KEY", Bytes: secret},
-	} {
-		if err := os.WriteFile(file+".new", pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Rename(file+".new", file); err != nil {
-			t.Fatal(err)
-		}
-	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: public}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})
 }
 
 // secureServer runs a server with RTMPS and HTTPS.
@@ -114,7 +133,7 @@ func TestCertificatesAreReadAgainWithoutDroppingAnybody(t *testing.T) {
 	if err := os.WriteFile(files.Cert, []byte("damaged"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range s.certificates {
+	for _, c := range s.certificates.all() {
 		c.reload(s.logger)
 	}
 	if n := serial(t, s.listeners.addr("https")); n != 2 {
@@ -196,5 +215,101 @@ func TestAChangeOfFilesIsNoticedOnce(t *testing.T) {
 	<-done
 	if len(changes) != 0 {
 		t.Error("it was noticed twice")
+	}
+}
+
+// TestAKeyThatComesLaterThanItsCertificate: until the two fit together the old certificate is shown, on both listeners,
+// and that is said. Who is connected notices nothing, over HTTP/2 neither.
+func TestAKeyThatComesLaterThanItsCertificate(t *testing.T) {
+	s, files := secureServer(t)
+	publication, next := publishSample(t, s, "live/test", 1)
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: anyCertificate(0), ForceAttemptHTTP2: true}}
+	defer client.CloseIdleConnections()
+	viewer, err := client.Get("https://" + s.listeners.addr("https") + "/live/test.flv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer viewer.Body.Close() //nolint:errcheck // only read
+	if viewer.ProtoMajor != 2 {
+		t.Fatalf("%s is spoken", viewer.Proto)
+	}
+	player, err := rtmp.Dial(t.Context(), "rtmps://"+s.listeners.addr("rtmps")+"/live/test", rtmp.ClientConfig{TLS: anyCertificate(0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer player.Close() //nolint:errcheck // a test's own
+	if err := player.Play(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	shown := func(want int64) func() bool {
+		return func() bool {
+			return serial(t, s.listeners.addr("https")) == want && serial(t, s.listeners.addr("rtmps")) == want
+		}
+	}
+	stale := func(want bool) func() bool {
+		return func() bool {
+			all := s.access.staleFiles()
+			return all["https certificate"] == want && all["rtmps certificate"] == want
+		}
+	}
+	certificate, key := makeCertificate(t, 2, time.Hour)
+	replaceFile(t, files.Cert, certificate)
+	eventually(t, "it is said that they do not fit", stale(true))
+	if !shown(1)() {
+		t.Error("another certificate is shown than the old one")
+	}
+	replaceFile(t, files.Key, key)
+	eventually(t, "the new certificate is shown", shown(2))
+	eventually(t, "all is well", stale(false))
+
+	writeSample(t, publication, 1, next)
+	if _, err := io.CopyN(io.Discard, viewer.Body, sampleBytes(t)); err != nil {
+		t.Errorf("who watched over HTTP/2: %v", err)
+	}
+	for frames := 0; frames < 10; frames++ {
+		if _, err := player.ReadMedia(); err != nil {
+			t.Fatalf("who watched over RTMPS: %v", err)
+		}
+	}
+}
+
+// TestACertificateThatWasNotReplacedIsSaid in the log, by a metric, and by readiness when it is too late.
+func TestACertificateThatWasNotReplacedIsSaid(t *testing.T) {
+	dir := t.TempDir()
+	files := config.TLSListener{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
+	const day = 24 * time.Hour
+	writeCertificateFor(t, files, 1, 10*day)
+	lines := ""
+	for _, listener := range []string{"https", "rtmps"} {
+		lines += listener + ".addr: 127.0.0.1:0\n" + listener + ".cert: " + files.Cert + "\n" + listener + ".key: " + files.Key + "\n"
+	}
+	r := newReloadable(t, lines)
+	said := func(what string) int { return strings.Count(r.log.String(), what) }
+	eventually(t, "it is said at the start", func() bool { return said("certificate expires soon") == 2 })
+	end := func() time.Time { return r.certificateExpiries()["https"] }
+	_, metrics := status(t, r.adminURL("/metrics"))
+	for _, listener := range []string{"https", "rtmps"} {
+		if line := fmt.Sprintf("headwater_tls_certificate_expiry_timestamp_seconds{listener=%q} %v\n", listener, float64(end().Unix())); !strings.Contains(metrics, line) {
+			t.Errorf("the metrics do not have %s", line)
+		}
+	}
+	writeCertificateFor(t, files, 2, 80*day)
+	eventually(t, "it was replaced", func() bool { return time.Until(end()) > 70*day })
+	if said("certificate expires soon") != 2 {
+		t.Error("the new one is said to expire soon")
+	}
+	if _, body := status(t, r.adminURL("/readyz")); strings.Contains(body, "expired") {
+		t.Errorf("readiness: %s", body)
+	}
+	writeCertificateFor(t, files, 3, -time.Minute)
+	eventually(t, "it is said that it has expired", func() bool { return said("certificate has expired") == 2 })
+	if _, body := status(t, r.adminURL("/readyz")); !strings.Contains(body, "certificates have expired: https, rtmps") {
+		t.Errorf("readiness: %s", body)
+	}
+	if !r.reload("") {
+		t.Fatal(r.log.String())
+	}
+	if _, body := status(t, r.adminURL("/readyz")); strings.Contains(body, "expired") {
+		t.Errorf("readiness speaks of listeners that are off: %s", body)
 	}
 }

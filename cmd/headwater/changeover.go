@@ -100,7 +100,7 @@ func (c *changeover) prepare(changes []config.Change) error {
 func (c *changeover) prepareListener(name string) error {
 	s, was := c.server, c.server.cfg()
 	from, to := listenerAddr(was, name), listenerAddr(&c.cfg, name)
-	cert := s.certificates[name]
+	cert := s.certificates.get(name)
 	if files := listenerTLS(&c.cfg, name); files != nil && to != "" {
 		before := listenerTLS(was, name)
 		if cert == nil || from == "" || files.Cert != before.Cert || files.Key != before.Key {
@@ -148,11 +148,11 @@ func (c *changeover) commit() {
 	s := c.server
 	for name, cert := range c.certificates {
 		s.access.stale.set(name+" certificate", false)
-		if there := s.certificates[name]; there != nil {
+		if there := s.certificates.get(name); there != nil {
 			there.take(s.access.ctx, cert, s.logger)
 			continue
 		}
-		s.certificates[name] = cert
+		s.certificates.set(name, cert)
 		s.followCertificate(name, cert)
 	}
 	replaced := maps.Clone(c.bound)

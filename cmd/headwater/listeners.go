@@ -109,9 +109,9 @@ func (s *server) listen(sockets systemd.Sockets) error {
 				errs = append(errs, err)
 				continue
 			}
-			s.certificates[name] = cert
+			s.certificates.set(name, cert)
 		}
-		l, err := s.bind(name, addr, sockets, s.certificates[name])
+		l, err := s.bind(name, addr, sockets, s.certificates.get(name))
 		if err != nil {
 			errs = append(errs, err)
 			continue

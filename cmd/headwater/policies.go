@@ -111,21 +111,31 @@ func (a *access) follow(p *policies) {
 	})
 }
 
-// recheckFetched asks about those inside again when the keys of a URL are there for the first time. Until then nobody
-// knows whether they are still let in.
+// recheckFetched asks about those inside again whenever the keys of a URL are others: whose key is gone is out, as if it
+// had gone from a file. Until they are there for the first time nobody knows whether those inside are still let in.
 func (a *access) recheckFetched(set *keySet) {
-	select {
-	case <-set.Fetched():
-	case <-set.ctx.Done():
-		return
-	}
-	a.changing.Lock()
-	defer a.changing.Unlock()
-	if p := a.current.Load(); p.jwks == set && p.swaps[config.PolicyJWT] != nil {
-		if ended := a.Recheck(p.swaps[config.PolicyJWT]); ended > 0 {
-			a.logger.Info("keys of tokens were fetched", "ended", ended)
+	for {
+		select {
+		case <-set.Changed():
+			a.renew(set)
+		case <-set.ctx.Done():
+			return
 		}
 	}
+}
+
+// renew has the keys of a URL decide that were fetched.
+func (a *access) renew(set *keySet) {
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	p := a.current.Load()
+	swap := p.swaps[config.PolicyJWT]
+	if p.jwks != set || swap == nil {
+		return
+	}
+	swap.Renew()
+	a.Forget()
+	a.logger.Info("keys of tokens were fetched, and are others", "ended", a.Recheck(swap))
 }
 
 // succeed ends older policies but for what is handed on. Who asks one of them at this moment still gets its answer.

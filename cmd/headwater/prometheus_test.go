@@ -33,7 +33,11 @@ func realMetrics(t *testing.T) []byte {
 	if err := os.WriteFile(keys, []byte("live/* 0123456789abcdef\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	dir := t.TempDir()
+	files := config.TLSListener{Addr: "127.0.0.1:0", Cert: dir + "/cert.pem", Key: dir + "/key.pem"}
+	writeCertificate(t, files, 1)
 	s := runServer(t, func(c *config.Config) {
+		c.HTTPS = files
 		c.Auth.KeysFile, c.Auth.Publish = keys, config.Rules{{Pattern: "*", Policies: []config.Policy{config.PolicyKeys}}}
 		c.Metrics.PerStream = true
 		c.HTTP.AccessLog = t.TempDir() + "/access.log"

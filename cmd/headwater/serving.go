@@ -30,7 +30,10 @@ func (s *server) ready() (bool, string) {
 			reasons = append(reasons, fmt.Sprintf("%d HLS segments of an earlier run cannot be read: %s", h.Unread, h.Reason))
 		}
 	}
-	if reason := s.access.stale.reason(); reason != "" {
+	if reason := s.access.staleReason(); reason != "" {
+		reasons = append(reasons, reason)
+	}
+	if reason := s.expiredReason(); reason != "" {
 		reasons = append(reasons, reason)
 	}
 	return true, strings.Join(reasons, "; ")
@@ -48,7 +51,7 @@ func (s *server) run(ctx context.Context) error {
 	defer s.startAccessLog()()
 	s.events.Emit(events.Event{Type: events.ServerStarted, Data: events.Server{Version: currentVersion()}})
 	s.access.start()
-	for name, c := range s.certificates {
+	for name, c := range s.certificates.all() {
 		s.followCertificate(name, c)
 	}
 	for _, name := range listenerNames {
@@ -168,7 +171,7 @@ func (s *server) end() {
 	}
 	s.access.cancel()
 	s.access.wait()
-	for _, c := range s.certificates {
+	for _, c := range s.certificates.all() {
 		c.unfollow()
 	}
 	handsOver, gone := s.handsOver(), false

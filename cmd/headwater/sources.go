@@ -19,7 +19,9 @@ func (s *server) sources(cfg *config.Config) admin.Sources {
 		Viewers:  map[string]func() admin.ViewerCounts{"rtmp": viewers(s.ingest.Metrics())},
 		Limits:   limits(cfg),
 		Hooks:    s.hookStatus,
-		Stale:    s.access.stale.all,
+		Stale:    s.access.staleFiles,
+
+		Certificates: s.certificateExpiries,
 
 		AccessLog:     s.accessLogStatus,
 		Configuration: s.configurationStatus,

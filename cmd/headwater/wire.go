@@ -46,7 +46,7 @@ type server struct {
 	listeners    listeners
 	limiter      *edge.Limiter // of the public HTTP listeners
 	adminLimiter *edge.Limiter // of the private one
-	certificates map[string]*certificate
+	certificates certificates
 	// edge and admin answer the public and the private listeners.
 	edge, admin swapHandler
 	guard       *admin.Guard // of the private listener, for as long as this runs
@@ -85,7 +85,7 @@ func (h *swapHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func wire(cfg config.Config, logger *slog.Logger) (*server, error) {
 	s := &server{
 		logger: logger, started: time.Now(), findings: newFindingLog(logger), events: events.NewBus(0),
-		limiter: edge.NewLimiter("http", httpCrowd(&cfg)), certificates: make(map[string]*certificate),
+		limiter:      edge.NewLimiter("http", httpCrowd(&cfg)),
 		adminLimiter: edge.NewLimiter("admin", adminCrowd(&cfg)), guard: admin.NewGuard(),
 	}
 	s.running.Store(&cfg)

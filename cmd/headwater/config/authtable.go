@@ -49,6 +49,6 @@ var authTable = []setting{
 		bind: func(c *Config) value { return boolean(&c.Auth.CheckSegments) }},
 	{key: "auth.end_at_expiry", def: "true", changes: atOnce, help: "send publishers and viewers away when their permission expires",
 		bind: func(c *Config) value { return boolean(&c.Auth.EndAtExpiry) }},
-	{key: "auth.end_on_removal", def: "true", changes: atOnce, help: "send publishers and viewers away when the key or secret that let them in goes from its file",
+	{key: "auth.end_on_removal", def: "true", changes: atOnce, help: "send publishers and viewers away when the key or secret that let them in goes from its file, or from the JWKS",
 		bind: func(c *Config) value { return boolean(&c.Auth.EndOnRemoval) }},
 }
