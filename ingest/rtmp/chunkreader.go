@@ -45,7 +45,12 @@ type chunkReader struct {
 	keeps   bool // media payloads are kept by who gets them, not only looked at
 
 	aggregate aggregate // messages of an aggregate that are still to be returned
-	stats     *counters
+	first     []message // and those before it that another reader had read
+	// midway is the chunk stream whose newest chunk is not complete because reading has failed, or was suspended; left
+	// bytes of it are to come. See ServerConn.Freeze.
+	midway *chunkStream
+	left   int
+	stats  *counters
 }
 
 func newChunkReader(src io.Reader, stats *counters) *chunkReader {
@@ -74,6 +79,12 @@ func (c *chunkReader) authorise(maxMessage, maxPartial int) {
 // itself. It returns io.EOF only between messages, io.ErrUnexpectedEOF within.
 func (c *chunkReader) next() (message, error) {
 	for {
+		if len(c.first) > 0 {
+			m := c.first[0]
+			c.first = c.first[1:]
+			c.stats.messages.Add(1)
+			return m, nil
+		}
 		if m, ok := c.aggregate.next(); ok {
 			c.stats.messages.Add(1)
 			return m, nil
@@ -105,14 +116,14 @@ func (c *chunkReader) next() (message, error) {
 // assemble reads chunks until one completes a message.
 func (c *chunkReader) assemble() (message, error) {
 	for {
-		s, err := c.readHeader()
+		s, left, err := c.nextChunk()
 		if err != nil {
 			if err == io.EOF && c.open > 0 {
 				err = io.ErrUnexpectedEOF
 			}
 			return message{}, wrapRead("read chunk header", err)
 		}
-		if err := c.readChunk(s); err != nil {
+		if err := c.readChunk(s, left); err != nil {
 			return message{}, wrapRead("read chunk payload", noEOF(err))
 		}
 		if c.building == s && s.got < s.length {
@@ -122,6 +133,18 @@ func (c *chunkReader) assemble() (message, error) {
 			return c.finish(s), nil
 		}
 	}
+}
+
+// nextChunk returns the chunk stream of the next chunk, and how many bytes of it are to come.
+func (c *chunkReader) nextChunk() (s *chunkStream, left int, err error) {
+	if s = c.midway; s != nil {
+		c.midway = nil
+		return s, c.left, nil
+	}
+	if s, err = c.readHeader(); err != nil {
+		return nil, 0, err
+	}
+	return s, min(c.chunkSize, s.length-s.got), nil
 }
 
 // begin starts the message that the header of s announced.
@@ -148,9 +171,8 @@ func (c *chunkReader) begin(s *chunkStream) error {
 	return nil
 }
 
-// readChunk reads the payload of the chunk whose header was read last.
-func (c *chunkReader) readChunk(s *chunkStream) error {
-	left := min(c.chunkSize, s.length-s.got)
+// readChunk reads what is left of the payload of a chunk.
+func (c *chunkReader) readChunk(s *chunkStream, left int) error {
 	for left > 0 {
 		n := min(left, c.w-c.r)
 		if n == 0 {
@@ -161,6 +183,7 @@ func (c *chunkReader) readChunk(s *chunkStream) error {
 				err = c.more()
 			}
 			if err != nil {
+				c.midway, c.left = s, left
 				return err
 			}
 			left -= n

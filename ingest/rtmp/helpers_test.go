@@ -2,6 +2,7 @@ package rtmp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -53,20 +54,35 @@ func serve(t testing.TB, nc net.Conn, config ServerConfig, decide func(*ServerCo
 	if decide == nil {
 		decide = accept
 	}
-	go func() {
-		defer close(s.done)
-		defer close(s.events)
-		s.err = s.run(decide)
-		_ = s.conn.Close()
-	}()
-	t.Cleanup(func() { _ = s.conn.Close(); <-s.done })
+	s.start(t, func() error {
+		if err := s.conn.Handshake(context.Background()); err != nil {
+			return err
+		}
+		return s.run(decide)
+	})
 	return s
 }
 
+// resumed is serve for a connection that has begun elsewhere.
+func resumed(t testing.TB, conn *ServerConn) *served {
+	s := &served{conn: conn, events: make(chan Event, 10000), asked: make(chan Event, 100), done: make(chan struct{})}
+	s.start(t, func() error { return s.run(accept) })
+	return s
+}
+
+// start runs something to its end. A connection that is suspended stays open.
+func (s *served) start(t testing.TB, run func() error) {
+	go func() {
+		defer close(s.done)
+		defer close(s.events)
+		if s.err = run(); !errors.Is(s.err, ErrSuspended) {
+			_ = s.conn.Close()
+		}
+	}()
+	t.Cleanup(func() { _ = s.conn.Close(); <-s.done })
+}
+
 func (s *served) run(decide func(*ServerConn, Event) error) error {
-	if err := s.conn.Handshake(context.Background()); err != nil {
-		return err
-	}
 	for {
 		ev, err := s.conn.Next()
 		if err != nil {
@@ -222,6 +238,18 @@ func (s *served) end(t testing.TB) error {
 		t.Fatal("the connection does not end")
 	}
 	return s.err
+}
+
+// request returns the next request.
+func (s *served) request(t testing.TB) Event {
+	t.Helper()
+	select {
+	case ev := <-s.asked:
+		return ev
+	case <-time.After(waitLimit):
+		t.Fatal("no request")
+	}
+	return nil
 }
 
 // describe makes events comparable.

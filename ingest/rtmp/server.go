@@ -138,6 +138,9 @@ func (c *ServerConn) Next() (Event, error) {
 			return nil, c.err
 		}
 		m, err := c.chunks.next()
+		if errors.Is(err, ErrSuspended) {
+			return nil, ErrSuspended
+		}
 		if err != nil {
 			c.fail(err)
 			continue

@@ -29,12 +29,15 @@ type transport struct {
 	stats   counters
 	parting atomic.Bool // the read deadline is the last one
 
+	suspended atomic.Bool // see ServerConn.Suspend
+
 	// Of the reading goroutine.
 	chunks *chunkReader
 	watch  watchdog
 	window uint64 // the peer wants an acknowledgement every so many bytes
 	acked  uint64 // bytes acknowledged
 	wanted uint32 // the window that the peer was last told
+	unread []byte // read by somebody else before; see ResumeServerConn
 
 	// Writing. Answers are collected in out and written before the next read.
 	out          []byte
@@ -61,6 +64,16 @@ func (t *transport) read(p []byte) (int, error) {
 	for {
 		if t.closed.Load() {
 			return 0, net.ErrClosed
+		}
+		if len(t.unread) > 0 {
+			n := copy(p, t.unread)
+			if t.unread = t.unread[n:]; len(t.unread) == 0 {
+				t.unread = nil
+			}
+			return n, nil
+		}
+		if t.suspended.Load() {
+			return 0, ErrSuspended
 		}
 		if t.pending.Load() {
 			// A peer that has left without waiting for the answer may have sent
