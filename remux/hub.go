@@ -65,7 +65,8 @@ type Events struct {
 	// Finding hears of a finding that is raised, and of its clearing; of one that comes and
 	// goes only every ten minutes.
 	Finding func(StreamName, *Publication, Finding)
-	// Closed hears that a stream has ended, after its grace period or with the server.
+	// Closed hears that a stream has ended, after its grace period or with the server, unless another process goes on
+	// with it.
 	Closed func(StreamName)
 }
 
@@ -165,6 +166,9 @@ func (h *Hub) Publish(name StreamName, publisher Publisher) (*Publication, error
 		publisher:  publisher,
 		started:    h.now(),
 		done:       make(chan struct{}),
+	}
+	if !publisher.Since.IsZero() {
+		p.started = publisher.Since
 	}
 	s.publication, s.last = p, p
 	if h.config.Events.Began != nil {

@@ -16,9 +16,10 @@ const (
 	EndExpired      EndReason = "permission-expired" // the permission to publish was for a time
 	EndTooMuch      EndReason = "bitrate-over-limit" // more was sent than the permission is for
 	EndShutdown     EndReason = "server-shutdown"
+	EndUpgrade      EndReason = "upgrade" // another process goes on with it
 )
 
-var endReasons = [...]EndReason{EndUnpublished, EndDisconnected, EndSilent, EndTakenOver, EndKicked, EndExpired, EndTooMuch, EndShutdown}
+var endReasons = [...]EndReason{EndUnpublished, EndDisconnected, EndSilent, EndTakenOver, EndKicked, EndExpired, EndTooMuch, EndShutdown, EndUpgrade}
 
 // Counters count what a publication sent and what was wrong with it.
 type Counters struct {

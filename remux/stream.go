@@ -18,6 +18,8 @@ type Publisher struct {
 	Encoder string
 	// Protocol is "rtmp" or "rtmps".
 	Protocol string
+	// Since is when it began, if that was in another process; zero is now.
+	Since time.Time
 }
 
 // Stream is what a name stands for. It outlives its publishers by the grace period.
@@ -197,7 +199,8 @@ func (s *Stream) closeLocked() {
 	}
 	s.sinks = nil
 	close(s.closed)
-	if closed := s.hub.config.Events.Closed; closed != nil {
+	handedOver := s.last != nil && s.last.reason == EndUpgrade // it goes on elsewhere
+	if closed := s.hub.config.Events.Closed; closed != nil && !handedOver {
 		closed(s.name)
 	}
 }

@@ -7,8 +7,25 @@ import "github.com/headwater-live/headwater/remux/h264"
 // none came otherwise. It returns false for what is no access unit.
 func (p *Publication) inspect(pkt *Packet, b body, s *syntax) bool {
 	v := &p.video
-	lengthSize := 4
-	if c := v.current(); c != nil && c.pkt.Codec == pkt.Codec {
+	facts, lengthSize := p.look(pkt, b, s)
+	if facts.nalus == 0 {
+		return false
+	}
+	if facts.start {
+		v.sawStart = true
+	}
+	pkt.Keyframe = p.decodable(facts, b)
+	pkt.Recovery = !pkt.Keyframe && facts.slices > 0 && (facts.recovery || b.key)
+	if facts.sets && !v.explicit {
+		p.deriveConfig(pkt, b, s, lengthSize)
+	}
+	return true
+}
+
+// look puts the NALUs of an access unit right and says what is in them, and how long their lengths are.
+func (p *Publication) look(pkt *Packet, b body, s *syntax) (facts unitFacts, lengthSize int) {
+	lengthSize = 4
+	if c := p.video.current(); c != nil && c.pkt.Codec == pkt.Codec {
 		lengthSize = c.facts.lengthSize
 	}
 	// What shares its body with other tracks stays as it is.
@@ -18,21 +35,13 @@ func (p *Publication) inspect(pkt *Packet, b body, s *syntax) bool {
 		pkt.End = len(pkt.Payload)
 		lengthSize = 4
 	}
-	facts := s.inspect(pkt.Body(), lengthSize)
-	if facts.nalus == 0 {
-		return false
-	}
-	if facts.start {
-		v.sawStart = true
-	}
-	// An encoder that never sends such a picture (open GOP of H.264, intra refresh) is
-	// taken at its word, so that it gets a stream at all.
-	pkt.Keyframe = facts.start || (!v.sawStart && b.key && facts.slices > 0)
-	pkt.Recovery = !pkt.Keyframe && facts.slices > 0 && (facts.recovery || b.key)
-	if facts.sets && !v.explicit {
-		p.deriveConfig(pkt, b, s, lengthSize)
-	}
-	return true
+	return s.inspect(pkt.Body(), lengthSize), lengthSize
+}
+
+// decodable reports whether decoding can start at an access unit. An encoder that never sends such a picture (open GOP of
+// H.264, intra refresh) is taken at its word, so that it gets a stream at all.
+func (p *Publication) decodable(facts unitFacts, b body) bool {
+	return facts.start || (!p.video.sawStart && b.key && facts.slices > 0)
 }
 
 // deriveConfig makes a sequence header from the parameter sets in an access unit,

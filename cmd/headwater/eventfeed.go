@@ -33,7 +33,7 @@ func (s *server) hubEvents() remux.Events {
 				Reason: string(reason), Seconds: time.Since(p.Started()).Seconds(),
 				Bytes: c.Bytes, VideoFrames: c.VideoFrames, AudioFrames: c.AudioFrames,
 			})
-			if reason != remux.EndTakenOver {
+			if reason != remux.EndTakenOver && reason != remux.EndUpgrade {
 				emit(events.StreamIdle, name, 0, nil)
 			}
 		},
