@@ -3,7 +3,9 @@ package ingest
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
+	"net"
 	"net/netip"
 	"time"
 
@@ -35,6 +37,8 @@ type Decision struct {
 	// Enter, if set, lets in who is allowed, until leave is called, once; or refuses. It may call end, at any time
 	// and from any goroutine, when the permission ends first.
 	Enter func(end func(EndCause)) (leave func(), refusal *Decision)
+	// Admission is what Config.GoOn makes the same decision of in another process. It is secret.
+	Admission json.RawMessage
 }
 
 // EndCause says why a permission ended. It is the cause of the end of an admission's context.
@@ -116,12 +120,17 @@ func (d *Decision) code() string {
 	return d.Code
 }
 
-// protocol is what the connection speaks.
-func (se *session) protocol() string {
-	if _, secure := se.nc.(*tls.Conn); secure {
-		return "rtmps"
+// What a connection speaks.
+const (
+	protocolPlain  = "rtmp"
+	protocolSecure = "rtmps"
+)
+
+func protocolOf(nc net.Conn) string {
+	if _, secure := nc.(*tls.Conn); secure {
+		return protocolSecure
 	}
-	return "rtmp"
+	return protocolPlain
 }
 
 // bitrateSpan is over how long a bitrate is measured against its limit: longer than two GOPs of most encoders, so

@@ -38,6 +38,11 @@ func closeNow(nc net.Conn) {
 // release closes a connection and counts it out.
 func (s *Server) release(nc net.Conn) {
 	_ = nc.Close()
+	s.forget(nc)
+}
+
+// forget counts a connection out, closed or not.
+func (s *Server) forget(nc net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.conns[nc]

@@ -10,6 +10,7 @@ package ingest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net"
@@ -39,6 +40,9 @@ type Config struct {
 	MayPublish, MayPlay func(Request) Decision
 	// Played, if set, hears of every playback that has ended, was refused, or had nothing to play. It must not wait.
 	Played func(Playback)
+	// GoOn decides on what MayPublish has let in in another process, by its Decision's Admission: see Server.Adopt. It
+	// returns at once. Without it everybody may go on.
+	GoOn func(json.RawMessage) Decision
 	// MaxMessage bounds a media message, in bytes.
 	MaxMessage int
 	// Crowd bounds the connections: in all, from one network, and those whose handshake, that of TLS included, has not
@@ -74,8 +78,9 @@ type Server struct {
 	sessions sync.WaitGroup
 	ctx      context.Context // ends handshakes and playing
 	cancel   context.CancelFunc
-	rest     time.Duration // see restTime
-	refusing atomic.Bool   // see Refuse
+	rest     time.Duration          // see restTime
+	refusing atomic.Bool            // see Refuse
+	freezing atomic.Pointer[freeze] // nil before Freeze
 	turns    turns
 	crowd    *crowd.Counter
 
@@ -121,7 +126,7 @@ func NewServer(config Config) *Server {
 
 // Change puts the limits and times of a configuration in force: Latency for all, how many connections there may be for
 // those who come from now on, and the rest for the connections that begin from now on. Hub, MayPublish, MayPlay,
-// Played and Logger stay as they were.
+// GoOn, Played and Logger stay as they were.
 func (s *Server) Change(config Config) {
 	if config.MaxBacklog <= 0 {
 		config.MaxBacklog = 8 << 20

@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"crypto/tls"
 	"io"
 	"net"
 	"runtime"
@@ -20,8 +19,8 @@ const restTime = 40 * time.Millisecond
 
 // restOf returns how long a connection rests. TLS returns a record at a time, at most 16 KiB and with many encoders
 // 4 KiB, so a short read does not say that nothing else has come, and a rest for each would throttle the publisher.
-func (s *Server) restOf(nc net.Conn) time.Duration {
-	if _, secure := nc.(*tls.Conn); secure {
+func (s *Server) restOf(protocol string) time.Duration {
+	if protocol == protocolSecure {
 		return 0
 	}
 	return s.rest

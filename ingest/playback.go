@@ -28,7 +28,7 @@ const NotFound = "play-not-found"
 // newPlayback begins the account of a playback.
 func (se *session) newPlayback(r *rtmp.PlayRequest, name remux.StreamName) *Playback {
 	b := &Playback{
-		Request: Request{Stream: name, Query: r.Query, Remote: addrPort(se.nc.RemoteAddr()), Protocol: se.protocol()},
+		Request: Request{Stream: name, Query: r.Query, Remote: addrPort(se.nc.RemoteAddr()), Protocol: se.protocol},
 		Asked:   time.Now(),
 	}
 	if r.Connect != nil {

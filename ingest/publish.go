@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -20,6 +21,7 @@ type publication struct {
 	watch sync.WaitGroup
 	admission
 	bitrate bucket
+	record  json.RawMessage // the decision's Admission
 }
 
 // publish decides on a request and begins the publication.
@@ -33,7 +35,7 @@ func (se *session) publish(r *rtmp.PublishRequest) error {
 		return se.refuse(r, "stopping", rtmp.CodePublishRejected, "the server is stopping: connect again, and to another server if there is one")
 	}
 	remote := addrPort(se.nc.RemoteAddr())
-	decision := se.server.config.MayPublish(Request{Stream: name, Query: r.Query, Remote: remote, Protocol: se.protocol()})
+	decision := se.server.config.MayPublish(Request{Stream: name, Query: r.Query, Remote: remote, Protocol: se.protocol})
 	adm, refusal := decision.enter()
 	if refusal != nil {
 		return se.refuse(r, refusal.code(), rtmp.CodePublishDenied, refusal.Reason)
@@ -44,7 +46,7 @@ func (se *session) publish(r *rtmp.PublishRequest) error {
 		Remote:     remote,
 		Credential: decision.Credential,
 		Encoder:    encoder,
-		Protocol:   se.protocol(),
+		Protocol:   se.protocol,
 	})
 	if err != nil {
 		adm.leave()
@@ -60,7 +62,7 @@ func (se *session) publish(r *rtmp.PublishRequest) error {
 	se.wire.limit(0)
 	se.wire.trust()
 	se.conn.Authorised()
-	se.begin(r.StreamID, pub, name, adm, decision.MaxBitrate)
+	se.begin(r.StreamID, pub, name, adm, &decision)
 	if err := se.conn.AcceptPublish(r); err != nil {
 		return err
 	}
@@ -69,8 +71,10 @@ func (se *session) publish(r *rtmp.PublishRequest) error {
 }
 
 // begin starts to watch a publication.
-func (se *session) begin(id uint32, pub *remux.Publication, name remux.StreamName, adm admission, maxBitrate int64) {
-	p := &publication{Publication: pub, name: name, over: make(chan struct{}), admission: adm, bitrate: newBitrateLimit(maxBitrate)}
+func (se *session) begin(id uint32, pub *remux.Publication, name remux.StreamName, adm admission, d *Decision) {
+	p := &publication{
+		Publication: pub, name: name, over: make(chan struct{}), admission: adm, bitrate: newBitrateLimit(d.MaxBitrate), record: d.Admission,
+	}
 	se.publications[id] = p
 	se.entry.publishing.Add(1)
 	p.watch.Go(func() {

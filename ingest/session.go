@@ -27,31 +27,44 @@ type session struct {
 	players      map[uint32]*player
 	moved        bool // see run
 	requests     bucket
+	protocol     string
+	held         rtmp.Media // that it was frozen before
 }
 
 // serve runs a session to its end.
 func (s *Server) serve(nc net.Conn, entry *connection) {
-	se := &session{
-		server:       s,
-		nc:           nc,
-		entry:        entry,
-		log:          s.config.Logger.With("remote", nc.RemoteAddr().String()),
-		publications: make(map[uint32]*publication),
-		players:      make(map[uint32]*player),
-		requests:     bucket{rate: requestRate, holds: requestBurst},
-	}
-	se.wire = &pacedConn{Conn: nc, steps: bytelog.NewConn(nc), resting: se.unwatched, rest: s.restOf(nc), turns: s.turns}
+	se := s.newSession(nc, entry, protocolOf(nc))
 	se.wire.limit(s.limits.Load().MaxBeforeAuth)
-	se.conn = rtmp.NewServerConn(se.wire, s.rtmpConfig())
-	s.mu.Lock()
-	entry.conn = se.conn
-	s.mu.Unlock()
+	se.use(rtmp.NewServerConn(se.wire, s.rtmpConfig()))
 	if err := se.conn.Handshake(s.ctx); err != nil {
 		se.end(err)
 		return
 	}
 	entry.visit.Spoken()
 	se.run()
+}
+
+// newSession makes a session that has no end of its connection yet.
+func (s *Server) newSession(nc net.Conn, entry *connection, protocol string) *session {
+	se := &session{
+		server:       s,
+		nc:           nc,
+		entry:        entry,
+		protocol:     protocol,
+		log:          s.config.Logger.With("remote", nc.RemoteAddr().String()),
+		publications: make(map[uint32]*publication),
+		players:      make(map[uint32]*player),
+		requests:     bucket{rate: requestRate, holds: requestBurst},
+	}
+	se.wire = &pacedConn{Conn: nc, steps: bytelog.NewConn(nc), resting: se.unwatched, rest: s.restOf(protocol), turns: s.turns}
+	return se
+}
+
+// use gives the session its end of the connection.
+func (se *session) use(conn *rtmp.ServerConn) {
+	se.server.mu.Lock()
+	defer se.server.mu.Unlock()
+	se.conn, se.entry.conn = conn, conn
 }
 
 // errMoved says that another goroutine goes on with the session.
@@ -62,11 +75,17 @@ var errMoved = errors.New("the session goes on elsewhere")
 // thousands of players.
 func (se *session) run() {
 	err := se.deal()
-	if errors.Is(err, errMoved) {
+	f := se.server.freezing.Load()
+	switch {
+	case errors.Is(err, errMoved):
 		se.server.sessions.Go(se.run)
-		return
+	case errors.Is(err, errFrozen):
+		se.freeze(f, se.held)
+	case errors.Is(err, rtmp.ErrSuspended) && f.enter():
+		se.freeze(f)
+	default:
+		se.end(err)
 	}
-	se.end(err)
 }
 
 // end ends all that is in progress, and the connection.
@@ -129,7 +148,11 @@ func (se *session) deal() error {
 		se.wire.endTurn() // to decide may take long
 		switch e := event.(type) {
 		case *rtmp.Media:
-			err = se.media(e)
+			if se.server.freezing.Load() != nil && se.freezesAt(e) {
+				se.held, err = *e, errFrozen
+			} else {
+				err = se.media(e)
+			}
 		case *rtmp.PublishRequest:
 			if err = se.request(); err == nil {
 				err = se.publish(e)

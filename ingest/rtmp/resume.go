@@ -33,14 +33,14 @@ func (c *ServerConn) Freeze(first ...Media) (*State, error) {
 		BytesIn: c.stats.bytesIn.Load(), Acked: c.acked, Window: c.window, Wanted: c.wanted,
 		OutChunkSize: c.config.ChunkSize, FCPublish: c.fcPublish,
 		Connect: ConnectState{
-			App: c.connect.rawApp, TcURL: c.connect.rawTcURL, FlashVer: c.connect.FlashVer, Type: c.connect.Type,
+			App: []byte(c.connect.rawApp), TcURL: []byte(c.connect.rawTcURL), FlashVer: c.connect.FlashVer, Type: c.connect.Type,
 			ObjectEncoding: c.connect.ObjectEncoding, Codecs: c.connect.Codecs,
 		},
 	}
 	for _, ns := range c.streams {
 		switch ns.state {
 		case streamIdle, streamPublishing:
-			s.Streams = append(s.Streams, StreamState{ID: ns.id, Name: ns.name, Publishing: ns.state == streamPublishing})
+			s.Streams = append(s.Streams, StreamState{ID: ns.id, Name: ns.name, Publishing: ns.state == streamPublishing, Over: ns.over})
 		default:
 			return nil, errors.New("freeze a connection: something is played, or asked for")
 		}
@@ -104,15 +104,15 @@ func ResumeServerConn(nc net.Conn, config ServerConfig, s *State) (*ServerConn, 
 	c.outSize, c.wanted, c.window, c.acked, c.fcPublish = c.config.ChunkSize, s.Wanted, s.Window, s.Acked, s.FCPublish
 	c.stats.bytesIn.Store(s.BytesIn)
 	c.connect = parseConnect(Object{
-		{"app", s.Connect.App}, {"tcUrl", s.Connect.TcURL}, {"flashVer", s.Connect.FlashVer}, {"type", s.Connect.Type},
+		{"app", string(s.Connect.App)}, {"tcUrl", string(s.Connect.TcURL)}, {"flashVer", s.Connect.FlashVer}, {"type", s.Connect.Type},
 		{"objectEncoding", s.Connect.ObjectEncoding},
 	})
 	c.connect.Codecs = s.Connect.Codecs
 	for _, ns := range s.Streams {
-		stream := &netStream{id: ns.ID, name: ns.Name}
+		stream := &netStream{id: ns.ID, name: ns.Name, over: ns.Over}
 		if ns.Publishing {
 			stream.state = streamPublishing
-			c.watch.active++
+			c.watch.expect(&stream.media)
 		}
 		c.streams = append(c.streams, stream)
 	}

@@ -139,6 +139,9 @@ func (c *ServerConn) Next() (Event, error) {
 		}
 		m, err := c.chunks.next()
 		if errors.Is(err, ErrSuspended) {
+			if len(c.due) > 0 {
+				continue
+			}
 			return nil, ErrSuspended
 		}
 		if err != nil {

@@ -38,9 +38,10 @@ type State struct {
 
 // ConnectState is what the peer said of itself in connect.
 type ConnectState struct {
-	App, TcURL, FlashVer, Type string
-	ObjectEncoding             float64
-	Codecs                     Codecs
+	App, TcURL     []byte // as they came, in any encoding
+	FlashVer, Type string
+	ObjectEncoding float64
+	Codecs         Codecs
 }
 
 // StreamState is a message stream.
@@ -48,6 +49,7 @@ type StreamState struct {
 	ID         uint32
 	Name       string
 	Publishing bool
+	Over       bool // a publication has ended on it, of which more may still come
 }
 
 // ChunkStreamState is what a chunk stream's next header refers back to, and its unfinished message, if it is Open: of
