@@ -46,7 +46,7 @@ func (c *ServerConn) Freeze(first ...Media) (*State, error) {
 		}
 	}
 	for _, m := range first {
-		s.Messages = append(s.Messages, MessageState{Type: m.Type, StreamID: m.StreamID, Timestamp: m.Timestamp, Payload: m.Payload})
+		s.Messages = append(s.Messages, MessageState(m))
 	}
 	c.chunks.freeze(s)
 	return s, nil
