@@ -28,7 +28,7 @@ type session struct {
 	moved        bool // see run
 	requests     bucket
 	protocol     string
-	held         rtmp.Media // that it was frozen before
+	held         *rtmp.Media // that it was frozen before
 }
 
 // serve runs a session to its end.
@@ -80,7 +80,7 @@ func (se *session) run() {
 	case errors.Is(err, errMoved):
 		se.server.sessions.Go(se.run)
 	case errors.Is(err, errFrozen):
-		se.freeze(f, se.held)
+		se.freeze(f, *se.held)
 	case errors.Is(err, rtmp.ErrSuspended) && f.enter():
 		se.freeze(f)
 	default:
@@ -149,7 +149,8 @@ func (se *session) deal() error {
 		switch e := event.(type) {
 		case *rtmp.Media:
 			if se.server.freezing.Load() != nil && se.freezesAt(e) {
-				se.held, err = *e, errFrozen
+				held := *e // which is valid until the next one
+				se.held, err = &held, errFrozen
 			} else {
 				err = se.media(e)
 			}
