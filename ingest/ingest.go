@@ -98,7 +98,9 @@ type connection struct {
 	// playing and publishing are how many playbacks, those that wait for their stream included, and publications its
 	// session has in progress. If the server stops, the session ends with the last playback.
 	playing, publishing atomic.Int32
-	conn                *rtmp.ServerConn // guarded by Server.mu; nil before its session begins
+	// blamed: why it is broken off has been counted.
+	blamed atomic.Bool
+	conn   *rtmp.ServerConn // guarded by Server.mu; nil before its session begins
 }
 
 // NewServer returns a server that listens nowhere yet.

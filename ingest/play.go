@@ -135,10 +135,10 @@ func (se *session) notFound(id uint32, left bool) {
 func (se *session) played(id uint32, name remux.StreamName, err error) {
 	others := se.entry.playing.Add(-1) > 0
 	switch {
-	case bytelog.IsStalled(err):
-		se.server.refusals.count("player-stalled")
+	case bytelog.IsStalled(err), rtmp.Reason(err) == rtmp.ReasonWriteTimeout:
+		se.blame(reasonStalled)
 	case errors.Is(err, bytelog.ErrTooSlow):
-		se.server.refusals.count("player-too-slow")
+		se.blame("player-too-slow")
 	case errors.Is(err, bytelog.ErrStopped) && se.conn.Whole() && !se.server.stopping():
 		return // the player wants no more of this stream, and may want another
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/headwater-live/headwater/ingest/rtmp"
@@ -115,24 +116,46 @@ func (se *session) unwatched() bool {
 	return len(se.players) == 0
 }
 
+// reasonStalled is what a player is counted as that takes nothing.
+const reasonStalled = "player-stalled"
+
 // report says and counts why a session ended.
 func (se *session) report(err error) {
 	if errors.Is(err, remux.ErrFenced) {
 		return // who ended the publication has said and counted it
 	}
-	switch reason := rtmp.Reason(err); reason {
+	reason := rtmp.Reason(err)
+	switch reason {
 	case "", rtmp.ReasonEOF, rtmp.ReasonClosed, rtmp.ReasonCanceled, rtmp.ReasonRefused:
+		return
 	case rtmp.ReasonReset, rtmp.ReasonTruncated:
-		if se.wire.exhausted() {
-			se.server.refusals.count("too-much-before-authorisation")
-			se.log.Warn("connection broken off", "reason", "too-much-before-authorisation", "limit", se.server.limits.Load().MaxBeforeAuth)
+		switch {
+		case se.wire.exhausted():
+			if se.blame("too-much-before-authorisation") {
+				se.log.Warn("connection broken off", "reason", "too-much-before-authorisation", "limit", se.server.limits.Load().MaxBeforeAuth)
+			}
+			return
+		case se.moved && errors.Is(err, syscall.ETIMEDOUT):
+			// The system tells only one that a player takes nothing, who reads or who writes.
+			reason = reasonStalled
+		default:
+			se.log.Debug("connection lost", "reason", reason, "error", err)
 			return
 		}
-		se.log.Debug("connection lost", "reason", reason, "error", err)
-	default:
-		se.server.refusals.count(reason)
+	}
+	if se.blame(reason) {
 		se.log.Warn("connection broken off", "reason", reason, "error", err)
 	}
+}
+
+// blame counts why the connection is broken off, unless that has been: who reads it and who writes to its player may
+// notice different things in the same moment.
+func (se *session) blame(reason string) bool {
+	first := !se.entry.blamed.Swap(true)
+	if first {
+		se.server.refusals.count(reason)
+	}
+	return first
 }
 
 // errRefused ends a session whose request was refused, which has been logged and counted.
