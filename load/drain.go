@@ -20,6 +20,7 @@ type flow struct {
 	meter  *meter
 	total  *atomic.Int64 // bytes of the viewer
 	timed  bool          // delays are measured: it must be read at once
+	plays  bool          // RTMP through a client: a stall shows while it lasts
 	acks   bool          // RTMP: tell the server now and then how much came
 
 	// Of the goroutine that reads.

@@ -20,6 +20,8 @@ const (
 	notYetPause = 500 * time.Millisecond
 	// leastPause bounds how often a playlist can make a player ask for it.
 	leastPause = 50 * time.Millisecond
+	// maxSkipped is how many segments a player may miss: a day's, which no run lasts.
+	maxSkipped = 100_000
 	// hlsTimeout is how long a playlist or a segment may take.
 	hlsTimeout = 30 * time.Second
 )
@@ -125,6 +127,9 @@ func (h *hlsPlayer) segments(ctx context.Context, list *playlist, at *url.URL) (
 	if h.next-end > startBehind { // a little is a cache that is behind
 		return false, malformedError("the media sequence number went back")
 	}
+	if list.sequence-h.next > maxSkipped {
+		return false, malformedError("the media sequence number jumped")
+	}
 	if h.next < list.sequence {
 		h.viewer.group.meter.skip(list.sequence - h.next)
 		h.next = list.sequence
@@ -159,9 +164,12 @@ func (h *hlsPlayer) playlist(ctx context.Context, from string) (*playlist, *url.
 		return nil, nil, err
 	}
 	defer answer.Body.Close() //nolint:errcheck // only read
-	body, err := io.ReadAll(io.LimitReader(smallReads{answer.Body}, maxPlaylist))
+	body, err := io.ReadAll(io.LimitReader(smallReads{answer.Body}, maxPlaylist+1))
 	if err != nil {
 		return nil, nil, fmt.Errorf("read playlist: %w", err)
+	}
+	if len(body) > maxPlaylist {
+		return nil, nil, malformedError("a playlist does not end")
 	}
 	list, err := parsePlaylist(body)
 	return list, answer.Request.URL, err

@@ -25,6 +25,8 @@ const (
 	// maxRedirects is how often a server may send a viewer elsewhere.
 	maxRedirects = 5
 	userAgent    = "headwater-bench"
+	// silent is how long an RTMP server may send nothing to a player.
+	silent = 30 * time.Second
 )
 
 // joinHTTP asks for a stream over HTTP or WebSocket, and returns what comes.
@@ -150,14 +152,21 @@ type tap struct {
 }
 
 func (t *tap) Read(p []byte) (int, error) {
-	n, err := t.Conn.Read(p)
-	now := time.Now()
-	if n > 0 {
-		_ = t.flow.received(nil, n, now) // fails only in what the client does itself
-	} else {
+	for {
+		if t.flow.plays {
+			_ = t.SetReadDeadline(time.Now().Add(t.flow.meter.stallAfter / 4))
+		}
+		n, err := t.Conn.Read(p)
+		now := time.Now()
+		if n > 0 {
+			_ = t.flow.received(nil, n, now) // fails only in what the client does itself
+			return n, err
+		}
 		t.flow.silence(now)
+		if !t.flow.plays || !isTimeout(err) || now.Sub(t.flow.last) > silent {
+			return n, err
+		}
 	}
-	return n, err
 }
 
 // watchRTMP plays over RTMP.
@@ -176,6 +185,7 @@ func (v *viewer) watchRTMP(ctx context.Context) error {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = f.conn.Close() })
 	defer stop()
+	f.plays = true
 	defer client.Close() //nolint:errcheck // nothing is left to say
 	for {
 		m, err := client.ReadMedia()

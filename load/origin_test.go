@@ -30,6 +30,8 @@ type origin struct {
 	delay time.Duration
 	// pause is how long it sends nothing at all before such a frame.
 	pause func(frame int) time.Duration
+	// silent is the frame from which on it sends nothing any more, without a word; 0 is none.
+	silent int
 	// hangUp is after how many tags a response is broken off; 0 is never.
 	hangUp int
 
@@ -140,7 +142,7 @@ func (o *origin) publish(name string, m rtmp.Media) {
 		}
 		s.frames++
 	}
-	if !drop {
+	if !drop && (o.silent == 0 || s.frames < o.silent) {
 		for viewer := range s.viewers {
 			viewer <- originTag{m, time.Now().Add(o.delay + pause)}
 		}

@@ -111,6 +111,19 @@ func TestStallsShow(t *testing.T) {
 	}
 }
 
+// A server that sends nothing any more has not lost a frame yet.
+func TestAStallShowsWhileItLasts(t *testing.T) {
+	t.Parallel()
+	o := (&origin{silent: 50}).start(t)
+	c := against(t, o, 1)
+	c.Stall, c.Duration = 500*time.Millisecond, 4*time.Second
+	for _, v := range mustRun(t, c).Viewers {
+		if v.Stalls == 0 || v.StallSeconds < 1 {
+			t.Errorf("%s: %d stalls of %.1f s", v.Protocol, v.Stalls, v.StallSeconds)
+		}
+	}
+}
+
 func TestBrokenConnectionsAreCountedAndMadeAnew(t *testing.T) {
 	t.Parallel()
 	o := (&origin{hangUp: 30}).start(t)
