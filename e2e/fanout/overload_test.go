@@ -65,7 +65,7 @@ func TestUnderOverloadWritesGrowAndNobodyIsCut(t *testing.T) {
 	}
 	began := time.Now()
 	for range rounds {
-		starve(t, s.pid)
+		starve(t, s.pid, starved, fed)
 	}
 	published := newest + uint64(30*time.Since(began).Seconds())
 	await(t, watchers, "catch up", func(w *watcher) bool { return w.last >= published })
@@ -92,14 +92,14 @@ func TestUnderOverloadWritesGrowAndNobodyIsCut(t *testing.T) {
 }
 
 // starve stops a process for a time and lets it run for another.
-func starve(t *testing.T, pid int) {
+func starve(t testing.TB, pid int, starved, fed time.Duration) {
 	t.Helper()
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
 	time.Sleep(starved)
 	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
 	time.Sleep(fed)
 }

@@ -71,7 +71,7 @@ func (m *measurer) settings(ctx context.Context) error {
 		{"HTTP-TS, 50 ms", []string{"--ts", "300"}},
 		{"HLS", []string{"--hls", "300", "--warmup", "12s"}},
 		{"5,000 HTTP-FLV of 600 kbit/s", []string{"--flv", "5000", "--bitrate", "600k", "--audio", "64k", "--size", "640x360",
-			"--warmup", "12s", "--duration", "60s"}},
+			"--warmup", "12s", "--duration", fmt.Sprintf("%ds", 4*m.seconds)}},
 		{"60 publishers", []string{"--publishers", "60"}},
 	} {
 		r, err := m.bench(ctx, append([]string{"--start"}, load.args...)...)
