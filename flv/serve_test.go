@@ -48,6 +48,7 @@ func newSite(t *testing.T, secure bool, config Config) *site {
 	s.flv = NewServer(config)
 	s.server = httptest.NewUnstartedServer(&edge.Handler{FLV: s.flv})
 	s.server.EnableHTTP2 = secure
+	s.server.Config.WriteTimeout = 5 * time.Second // for what ends
 	if secure {
 		s.server.StartTLS()
 	} else {

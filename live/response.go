@@ -30,7 +30,6 @@ type responseOutput struct {
 // newResponseOutput sends the header of an answer.
 func newResponseOutput(w http.ResponseWriter) *responseOutput {
 	o := &responseOutput{w: w, control: http.NewResponseController(w)}
-	_ = o.control.SetWriteDeadline(time.Time{}) // the server's; what knows no deadlines has none
 	w.WriteHeader(http.StatusOK)
 	o.watch = time.AfterFunc(bytelog.StallTimeout, o.giveUp)
 	return o

@@ -156,6 +156,8 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, name remux.Stream
 		leave(0)
 		return
 	}
+	// The server's deadline is for answers that end. What knows none has none.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 	permit, end := context.WithCancel(permit)
 	v := &viewing{server: s, name: name, remote: r.RemoteAddr, permit: permit, leave: func(sent uint64) {
 		end()
