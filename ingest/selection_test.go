@@ -9,7 +9,7 @@ import (
 	"github.com/headwater-live/headwater/remux"
 )
 
-// packetsOf makes a packet of each letter: a keyframe, another picture, a sound, metadata, and
+// packetsOf makes a packet of each letter: a keyframe, a recovery point, another picture, a sound, metadata, and
 // configurations of either.
 func packetsOf(letters string) []byte {
 	format := playFormat{streamID: 1, chunkSize: 128}
@@ -19,6 +19,8 @@ func packetsOf(letters string) []byte {
 		switch c {
 		case 'K':
 			pkt.Kind, pkt.Keyframe = remux.VideoFrame, true
+		case 'R':
+			pkt.Kind, pkt.Recovery = remux.VideoFrame, true
 		case 'v':
 			pkt.Kind = remux.VideoFrame
 		case 'a':
@@ -54,6 +56,9 @@ func TestAPlayerIsSentWhatItWants(t *testing.T) {
 		{name: "no video, and then it",
 			wish: func(s *selection) { s.receive(video, false) }, send: "mCcavavKav", want: "mCcaaa",
 			then: func(s *selection) { s.receive(video, true) }, next: "avavCKavav", gets: "aaCKavav"},
+		{name: "no video, and then it, where there are recovery points instead of keyframes",
+			wish: func(s *selection) { s.receive(video, false) }, send: "avRav", want: "aa",
+			then: func(s *selection) { s.receive(video, true) }, next: "avavRavav", gets: "aaRavav"},
 		{name: "no audio, and then it",
 			wish: func(s *selection) { s.receive(audio, false) }, send: "mCcavavKav", want: "mCcvvKv",
 			then: func(s *selection) { s.receive(audio, true) }, next: "avav", gets: "avav"},
