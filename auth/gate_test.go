@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -130,6 +131,34 @@ func TestWhoIsInLeavesWhenThePermissionExpires(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	stays(t, kept)
+}
+
+// TestPermissionsEndByTheClockThoughItIsSet: a timer does not hear of that, nor of the time that a machine slept.
+func TestPermissionsEndByTheClockThoughItIsSet(t *testing.T) {
+	for name, test := range map[string]struct{ step, end time.Duration }{
+		"forward": {59 * time.Minute, 2 * time.Minute},
+		"back":    {-30 * time.Minute, 90*time.Minute + time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var step atomic.Int64
+				clock := func() time.Time { return time.Now().Round(0).Add(time.Duration(step.Load())) }
+				g := NewGate(GateConfig{Now: clock})
+				expires := clock().Add(time.Hour)
+				leave, gone := enter(t, g, asking(Play, "live/test", ""), Decision{Allowed: true, Expires: expires})
+				began := time.Now()
+				time.Sleep(time.Second)
+				step.Store(int64(test.step))
+				if cause := <-gone; cause != EndExpired {
+					t.Errorf("ended as %s", cause)
+				}
+				if took := time.Since(began); took > test.end || clock().Before(expires) {
+					t.Errorf("it took %v", took)
+				}
+				leave()
+			})
+		})
+	}
 }
 
 func TestRevokingEndsThoseInAndRefusesThoseToCome(t *testing.T) {

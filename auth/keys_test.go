@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -125,6 +126,9 @@ func TestAFileOfSecretsThatOthersReadIsRefused(t *testing.T) {
 	}
 	if _, err := ReadSecretFile(filepath.Dir(name)); err == nil {
 		t.Error("a folder was read")
+	}
+	if lines := SecretLines([]byte("\ufefffirst\r\nsecond")); !slices.Equal(lines, []string{"first", "second"}) {
+		t.Errorf("an editor's file has the lines %q", lines)
 	}
 }
 

@@ -51,6 +51,10 @@ func checkKeyMode(mode fs.FileMode) error {
 
 // readFile reads a file of a kind whose mode is good.
 func readFile(kind, name string, check func(fs.FileMode) error) ([]byte, error) {
+	// Opening a pipe waits for whoever writes to it.
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("read %s file %s: not a regular file", kind, name)
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("read %s file: %w", kind, err)
@@ -76,10 +80,13 @@ func readFile(kind, name string, check func(fs.FileMode) error) ([]byte, error) 
 	return data, nil
 }
 
+// byteOrderMark is what some editors begin a file with. It is no part of the first line's secret.
+const byteOrderMark = "\ufeff"
+
 // SecretLines returns the lines of a file of secrets, without comments (#), empty lines, and space around them.
 func SecretLines(data []byte) []string {
 	var lines []string
-	for line := range strings.Lines(string(data)) {
+	for line := range strings.Lines(strings.TrimPrefix(string(data), byteOrderMark)) {
 		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
 			lines = append(lines, line)
 		}

@@ -70,10 +70,30 @@ func (g *Gate) enter(s *Session) *Decision {
 	if at := ends(s.decision, s.Since); !at.IsZero() {
 		s.Expires = &at
 		if !g.rules.Load().KeepAtExpiry {
-			s.timer = time.AfterFunc(at.Sub(s.Since), func() { s.end(EndExpired) })
+			s.timer = time.AfterFunc(untilLook(at.Sub(s.Since)), func() { g.lookAtClock(s, at) })
 		}
 	}
 	return nil
+}
+
+// clockLook is how often it is looked whether a permission has ended. A timer alone is not enough: it does not hear that
+// the clock was set, nor runs while the machine sleeps.
+const clockLook = time.Minute
+
+func untilLook(left time.Duration) time.Duration { return min(left, clockLook) }
+
+// lookAtClock sends away somebody whose permission has ended, and looks again later if it has not.
+func (g *Gate) lookAtClock(s *Session, at time.Time) {
+	left := at.Sub(g.config.Now())
+	if left <= 0 {
+		s.end(EndExpired)
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.sessions[s.number] == s {
+		s.timer.Reset(untilLook(left))
+	}
 }
 
 // ends is when a permission ends that is used since a time; zero is never.

@@ -124,6 +124,37 @@ func TestAChangedKeysFileIsReadAgain(t *testing.T) {
 	})
 }
 
+// TestAKeyFileThatOthersCouldReadIsReadWhenItsModeIsRight: what it says is the same still.
+func TestAKeyFileThatOthersCouldReadIsReadWhenItsModeIsRight(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "keys")
+	place := func(text string, mode os.FileMode) {
+		t.Helper()
+		if err := os.WriteFile(file+".new", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(file+".new", mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(file+".new", file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	place("live/test the-first-key\n", 0o600)
+	s := runServer(t, func(c *config.Config) {
+		c.Auth.KeysFile, c.Auth.Publish = file, config.Rules{{Pattern: "*", Policies: []config.Policy{config.PolicyKeys}}}
+	})
+	may := func(key string) bool { return s.access.mayPublish(publishing("live/test", "key="+key)).Allowed }
+	place("live/test the-second-key\n", 0o644)
+	eventually(t, "it is said that the file was not read", func() bool { return s.access.staleFiles()["auth keys"] })
+	if !may("the-first-key") || may("the-second-key") {
+		t.Error("a file that others can read counts")
+	}
+	if err := os.Chmod(file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the second key counts", func() bool { return may("the-second-key") && !s.access.staleFiles()["auth keys"] })
+}
+
 // metricsOf returns what Prometheus would get.
 func metricsOf(t *testing.T, s *server) string {
 	t.Helper()

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -234,4 +235,34 @@ func TestWrongAdminTokensAreCountedAcrossReloads(t *testing.T) {
 			t.Errorf("the metrics have no %s", line)
 		}
 	}
+}
+
+// TestAnAdminTokenIsReadAgainWhenItsFileChanges, as other secrets are, wherever that is.
+func TestAnAdminTokenIsReadAgainWhenItsFileChanges(t *testing.T) {
+	first, second := filepath.Join(t.TempDir(), "token"), filepath.Join(t.TempDir(), "token")
+	replaceFile(t, first, []byte("the-first-admin-token\n"))
+	replaceFile(t, second, []byte("the-second-admin-token\n"))
+	r := newReloadable(t, "admin.token_file: "+first+"\n")
+	publishSample(t, r.server, "live/test", 1)
+	taken := func(token string) func() bool {
+		return func() bool {
+			code, _ := status(t, r.adminURL("/api/v1/server"), "Authorization", "Bearer "+token)
+			return code == http.StatusOK
+		}
+	}
+	all := openPrivate(t, r, "the-first-admin-token")
+	replaceFile(t, first, []byte("the-third-admin-token\n"))
+	eventually(t, "the new token counts", taken("the-third-admin-token"))
+	if taken("the-first-admin-token")() {
+		t.Error("the old one counts still")
+	}
+	for _, o := range all {
+		o.ended(t)
+	}
+	if !r.reload("admin.token_file: " + second + "\n") {
+		t.Fatal(r.log.String())
+	}
+	eventually(t, "the token of the other file counts", taken("the-second-admin-token"))
+	replaceFile(t, second, []byte("the-fourth-admin-token\n"))
+	eventually(t, "a new one in the other file counts", taken("the-fourth-admin-token"))
 }

@@ -24,7 +24,7 @@ func TestTheAPIIsWhatItsDocumentSays(t *testing.T) {
 		c.Admin.Token, c.HTTP.PublicURL = "sesame", "https://cdn.example.com"
 		c.Hooks.URLs, c.Hooks.Secret, c.Hooks.Dir = "http://127.0.0.1:1/?key=hush", "sixteen characters", t.TempDir()
 	}, func(s *server) {
-		s.reloads = &reloader{watch: newFileWatch(), status: admin.ConfigurationStatus{
+		s.reloads = &reloader{server: s, watch: newFileWatch(), status: admin.ConfigurationStatus{
 			Read: time.Now(), Faults: []string{"hls.window (headwater.yaml:5): x"}, Pending: []string{"storage.dir"},
 		}}
 	})

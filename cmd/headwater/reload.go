@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 	"github.com/headwater-live/headwater/cmd/headwater/config"
 )
 
-// reloader reads the configuration again on SIGHUP and when its file changes. What it finds is put in force as a whole,
+// reloader reads the configuration again on SIGHUP, and when its file or that of the admin token changes. What it finds is put in force as a whole,
 // or refused as a whole, and both are said: in the log, by the API and by a metric.
 type reloader struct {
 	sources config.Sources
@@ -22,7 +23,8 @@ type reloader struct {
 	watch   *fileWatch
 	logs    *logControl
 	logger  *slog.Logger
-	used    bool // there was a file when the configuration that is in force was read
+	token   *fileWatch // of the private listener's token; nil before it is followed
+	used    bool       // there was a file when the configuration that is in force was read
 
 	// mu guards status.
 	mu     sync.Mutex
@@ -37,27 +39,52 @@ func newReloader(sources config.Sources, hangups <-chan os.Signal) *reloader {
 	}
 }
 
+// watchToken is called with a configuration before its token is read, so that no change is missed.
+func (r *reloader) watchToken(cfg *config.Config) {
+	var files []string
+	if cfg.Admin.TokenFile != "" {
+		files = append(files, cfg.Admin.TokenFile)
+	}
+	if r.token == nil || !slices.Equal(r.token.files, files) {
+		r.token = newFileWatch(files...)
+	}
+}
+
 // run reloads until ctx ends.
 func (r *reloader) run(ctx context.Context) {
 	changed := make(chan struct{}, 1)
+	notice := func() {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}
 	var watching sync.WaitGroup
-	watching.Go(func() {
-		r.watch.run(ctx, r.logger, func() {
-			select {
-			case changed <- struct{}{}:
-			default:
-			}
-		})
-	})
 	defer watching.Wait()
+	watching.Go(func() { r.watch.run(ctx, r.logger, notice) })
+	followToken := func() (stop func()) {
+		watch := r.token
+		ctx, cancel := context.WithCancel(ctx)
+		watching.Go(func() { watch.run(ctx, r.logger, notice) })
+		return cancel
+	}
+	r.watchToken(r.server.cfg())
+	stop := followToken()
 	for {
 		select {
 		case <-ctx.Done():
+			stop()
 			return
 		case <-r.hangups:
 			r.reload(true)
 		case <-changed:
 			r.reload(false)
+		}
+		before := r.token
+		if r.watchToken(r.server.cfg()); r.token != before {
+			stop()
+			stop = followToken()
+			notice() // it may have changed since it was read
 		}
 	}
 }

@@ -47,6 +47,7 @@ over to it if it can serve (docs/upgrade.md).`,
 		if err != nil {
 			return err
 		}
+		r.watchToken(&cfg)
 		r.logger, r.logs = newLogger(cmd.ErrOrStderr(), cfg.Log)
 		for _, w := range cfg.Warnings() {
 			r.logger.Warn("the configuration is unwise", "warning", w)

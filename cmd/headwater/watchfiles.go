@@ -29,7 +29,7 @@ func newFileWatch(files ...string) *fileWatch {
 	return &fileWatch{files: files, last: contentOf(files)}
 }
 
-// run calls changed whenever the content of one of the files has changed and two looks at it have found the same: it may
+// run calls changed whenever the content or the mode of one of the files has changed and two looks at it have found the same: it may
 // be half written at the first. It ends with ctx.
 func (f *fileWatch) run(ctx context.Context, logger *slog.Logger, changed func()) {
 	if len(f.files) == 0 {
@@ -121,17 +121,29 @@ func (f *fileWatch) watchFolders(watcher *fsnotify.Watcher, logger *slog.Logger)
 	}
 }
 
-// contentOf returns a hash of what stands in files. One that cannot be read counts as empty: whoever reads it next
-// says why.
+// contentOf returns a hash of what stands in files, and of who may do what with them: one that was refused for its mode is
+// another when that is right. One that cannot be read counts as empty: whoever reads it next says why. Opening what is no
+// file could wait for somebody, and what it says has no end.
 func contentOf(files []string) [sha256.Size]byte {
 	all := sha256.New()
 	for _, name := range files {
 		one := sha256.New()
-		if f, err := os.Open(name); err == nil {
-			_, _ = io.Copy(one, f)
-			_ = f.Close()
+		if info, err := os.Stat(name); err == nil {
+			one.Write([]byte(info.Mode().String()))
+			if info.Mode().IsRegular() {
+				hashFile(one, name)
+			}
 		}
 		all.Write(one.Sum(nil))
 	}
 	return [sha256.Size]byte(all.Sum(nil))
+}
+
+func hashFile(to io.Writer, name string) {
+	f, err := os.Open(name)
+	if err != nil {
+		return
+	}
+	defer f.Close() //nolint:errcheck // only read
+	_, _ = io.Copy(to, f)
 }

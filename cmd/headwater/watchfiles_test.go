@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,7 +20,7 @@ import (
 type watched struct {
 	t       *testing.T
 	file    string
-	changes int
+	changes atomic.Int32
 	log     lockedBuffer
 }
 
@@ -34,12 +35,12 @@ func followFile(t *testing.T, told notices, test func(*watched)) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		watch.follow(ctx, told, logger, func() { w.changes++ })
+		watch.follow(ctx, told, logger, func() { w.changes.Add(1) })
 	}()
 	time.Sleep(time.Second) // the look at the start is over
 	synctest.Wait()
-	if w.changes != 0 {
-		t.Errorf("%d changes at the start", w.changes)
+	if w.changes.Load() != 0 {
+		t.Errorf("%d changes at the start", w.changes.Load())
 	}
 	test(w)
 	cancel()
@@ -57,7 +58,7 @@ func (w *watched) write(text string) {
 func (w *watched) after(d time.Duration) int {
 	time.Sleep(d)
 	synctest.Wait()
-	return w.changes
+	return int(w.changes.Load())
 }
 
 // TestFaultsOfTheWatcherAreReadAndLookedInto: the watcher waits until somebody has read its fault, and what it would have
@@ -149,6 +150,22 @@ func TestAFileThatIsBeingWrittenIsNotRead(t *testing.T) {
 			}
 			if n := w.after(time.Second); n != 1 {
 				t.Errorf("%d changes were noticed", n)
+			}
+		})
+	})
+}
+
+// TestAModeThatWasMendedIsNoticed, though the content is the same: a file of secrets that others can read is refused.
+func TestAModeThatWasMendedIsNoticed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		followFile(t, notices{}, func(w *watched) {
+			for n, mode := range []os.FileMode{0o644, 0o600} {
+				if err := os.Chmod(w.file, mode); err != nil {
+					t.Fatal(err)
+				}
+				if got := w.after(lookAnyway + time.Second); got != n+1 {
+					t.Errorf("%d changes were noticed with mode %o", got, mode)
+				}
 			}
 		})
 	})
