@@ -161,6 +161,12 @@ func (c *limitedTCP) Read(b []byte) (int, error) {
 func (c *limitedTCP) Write(b []byte) (int, error) {
 	if !c.exchange.handled.Load() {
 		c.exchange.written.Add(int64(len(b)))
+		if answer := completed(b); answer != nil {
+			if _, err := c.TCPConn.Write(answer); err != nil {
+				return 0, err
+			}
+			return len(b), nil
+		}
 	}
 	return c.quick.write(c.TCPConn, b, c.more)
 }
