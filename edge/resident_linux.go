@@ -20,17 +20,52 @@ type (
 var pageSize = int64(os.Getpagesize())
 
 // inMemory reports whether a part of a file is in memory, and can be read without noting when, so that reading it
-// waits for no disk. A kernel that cannot say so has answered no.
+// waits for no disk.
 func inMemory(fd int, offset, size int64) bool {
 	flags, _, errno := syscall.RawSyscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETFL, 0)
-	if errno != 0 || flags&syscall.O_NOATIME == 0 {
+	if errno != 0 || flags&syscall.O_NOATIME == 0 || size <= 0 {
 		return false
 	}
+	from := offset / pageSize
+	pages := (offset+size-1)/pageSize - from + 1
 	part, have := cachestatRange{uint64(offset), uint64(size)}, cachestat{}
 	_, _, errno = syscall.RawSyscall6(sysCachestat, uintptr(fd),
 		uintptr(unsafe.Pointer(&part)), uintptr(unsafe.Pointer(&have)), 0, 0, 0)
-	pages := (offset+size-1)/pageSize - offset/pageSize + 1
-	return errno == 0 && int64(have.cached) >= pages
+	if errno != 0 { // an older kernel, or a sandbox that does not know the call
+		return pagesInMemory(fd, from, pages)
+	}
+	return int64(have.cached) >= pages
+}
+
+// minedPages is of how many pages one mincore asks: 4 MiB, and a byte of the stack for each.
+const minedPages = 1024
+
+// pagesInMemory is inMemory by way of a mapping that nobody touches. It takes some 20 µs for a segment, where cachestat
+// takes 2, and sending it with the scheduler told takes 40 more.
+//
+// To whom a file does not belong, mincore says that all of it is there. It belongs to us: it could not have been opened
+// with O_NOATIME otherwise.
+func pagesInMemory(fd int, from, pages int64) bool {
+	mapped, err := syscall.Mmap(fd, from*pageSize, int(pages*pageSize), syscall.PROT_READ, syscall.MAP_SHARED)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = syscall.Munmap(mapped) }() // it was mapped just now
+	var there [minedPages]byte
+	for at := int64(0); at < pages; at += minedPages {
+		n := min(minedPages, pages-at)
+		_, _, errno := syscall.Syscall(syscall.SYS_MINCORE, uintptr(unsafe.Pointer(&mapped[at*pageSize])), uintptr(n*pageSize),
+			uintptr(unsafe.Pointer(&there)))
+		if errno != 0 {
+			return false
+		}
+		for _, page := range there[:n] {
+			if page&1 == 0 {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // sendQuickly is sendfile without a word to the scheduler, which takes the processor away from calls that last.

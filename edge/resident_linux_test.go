@@ -28,7 +28,7 @@ func TestOnlyWhatWaitsForNoDiskIsSentQuickly(t *testing.T) {
 	}
 	f, noting := open(t, name, noATime), open(t, name, 0)
 	if !inMemory(int(f.Fd()), 0, 1<<20) {
-		t.Log("this kernel does not say what is in memory, or the file system has nothing there")
+		t.Log("the file system has nothing in memory")
 		return
 	}
 	if inMemory(int(f.Fd()), 1<<20-100, 8192) {
@@ -39,6 +39,39 @@ func TestOnlyWhatWaitsForNoDiskIsSentQuickly(t *testing.T) {
 	}
 	if inMemory(int(open(t, "/proc/version", noATime).Fd()), 0, 10) {
 		t.Error("what is in no memory of files is sent quickly")
+	}
+}
+
+func TestAKernelWithoutCachestatSaysWhatIsInMemoryToo(t *testing.T) {
+	const pages = 3 * minedPages / 2
+	name := filepath.Join(t.TempDir(), "a.ts")
+	w, err := os.Create(name)
+	if err == nil {
+		_, err = w.Write(make([]byte, pages*pageSize-100))
+	}
+	if err = errors.Join(err, w.Sync(), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	f := open(t, name, noATime)
+	fd := int(f.Fd())
+	if !pagesInMemory(fd, 0, pages) || !pagesInMemory(fd, pages-1, 1) {
+		t.Error("what was written just now is not in memory")
+	}
+	if pagesInMemory(fd, 1, pages) {
+		t.Error("what is beyond the end is taken to be in memory")
+	}
+	const dontNeed = 4 // POSIX_FADV_DONTNEED
+	for _, page := range []int64{pages - 1, 0} {
+		// Whole large folios go, or nothing does.
+		if _, _, errno := syscall.Syscall6(syscall.SYS_FADVISE64, f.Fd(), uintptr(page*pageSize), uintptr((pages-page)*pageSize), dontNeed, 0, 0); errno != 0 {
+			t.Fatal(errno)
+		}
+		if all, part := pagesInMemory(fd, 0, pages), inMemory(fd, 0, pages*pageSize-100); all != part {
+			t.Errorf("from page %d on it is not needed: cachestat says %v, mincore %v", page, part, all)
+		}
+	}
+	if pagesInMemory(fd, 0, pages) {
+		t.Log("the kernel keeps it in memory")
 	}
 }
 
@@ -107,7 +140,7 @@ func TestWhatLeavesTheMemoryMeanwhileIsSentAsIfItWaitedForADisk(t *testing.T) {
 		t.Fatal("what is in memory is not sent quickly")
 	}
 	if !s.quick {
-		t.Log("this kernel does not say what is in memory, or the file system is none of a local disk")
+		t.Log("the file system is none of a local disk")
 		return
 	}
 	once := func() {
