@@ -5,33 +5,27 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
-	"os"
+	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// processCPU returns the processor time that a process has used, in user and kernel.
+// processCPU returns the processor time that a process has used, in user and kernel, to some microseconds: utime and
+// stime of /proc count in hundredths of a second.
 func processCPU(b *testing.B, pid int) time.Duration {
 	b.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		b.Fatal(err)
+	const scheduled = 2 // CPUCLOCK_SCHED: see clock_getcpuclockid(3)
+	var t unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|scheduled), &t); err != nil {
+		b.Fatalf("processor time of process %d: %v", pid, err)
 	}
-	// The name, in parentheses, may have spaces. utime and stime are 14th and 15th.
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	var ticks int64
-	for _, field := range fields[11:13] {
-		n, err := strconv.ParseInt(field, 10, 64)
-		if err != nil {
-			b.Fatal(err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond // USER_HZ is 100 on every Linux
+	return time.Duration(t.Nano())
 }
 
 // contender is a server that is measured, in a process of its own.
@@ -41,10 +35,11 @@ type contender struct {
 	addr string
 	path string
 
-	cpu      time.Duration
-	requests int64
-	bytes    int64
-	conns    []*benchConn
+	conns []*benchConn
+	// costs has what each round took, in microseconds of its processor for each request; sent how many
+	// bytes an answer had.
+	costs []float64
+	sent  int64
 }
 
 // benchConn is a kept connection, and the cheapest client there is: the machine is shared
@@ -67,9 +62,9 @@ func (c *contender) connect(b *testing.B, n int) {
 	}
 }
 
-// batch sends requests, the same number on each connection, and counts what the server's
-// process took for them.
-func (c *contender) batch(b *testing.B, each int) {
+// batch sends requests, the same number on each connection, and returns what the server's process took for one of them,
+// in microseconds.
+func (c *contender) batch(b *testing.B, each int) float64 {
 	b.Helper()
 	request := []byte("GET " + c.path + " HTTP/1.1\r\nHost: " + c.addr + "\r\nUser-Agent: bench/1.0\r\nAccept: */*\r\n\r\n")
 	before := processCPU(b, c.pid)
@@ -79,24 +74,65 @@ func (c *contender) batch(b *testing.B, each int) {
 	for i, conn := range c.conns {
 		wg.Go(func() {
 			for range each {
-				n, err := conn.get(request)
-				if err != nil {
-					errs[i] = err
+				if sizes[i], errs[i] = conn.get(request); errs[i] != nil {
 					return
 				}
-				sizes[i] += n
 			}
 		})
 	}
 	wg.Wait()
-	c.cpu += processCPU(b, c.pid) - before
-	c.requests += int64(each * len(c.conns))
-	for i := range c.conns {
-		if errs[i] != nil {
-			b.Fatalf("%s: %v", c.name, errs[i])
+	took := processCPU(b, c.pid) - before
+	for i, err := range errs {
+		if err != nil {
+			b.Fatalf("%s: %v", c.name, err)
 		}
-		c.bytes += sizes[i]
+		if sizes[i] != sizes[0] {
+			b.Fatalf("%s: answers of %d and %d bytes", c.name, sizes[0], sizes[i])
+		}
 	}
+	c.sent = sizes[0]
+	return float64(took) / float64(time.Microsecond) / float64(each*len(c.conns))
+}
+
+// comparedRounds is how many rounds a comparison has: the median of so many does not mind what else the machine does.
+const comparedRounds = 20
+
+// compare has contenders answer the same requests, so many on each connection and round, in an order that is another one
+// in each round. It reports the median of what each took, and of how that compares with the nginx of the same round.
+func compare(b *testing.B, each int, unit string, all ...*contender) {
+	b.Helper()
+	for _, c := range all {
+		c.connect(b, benchConnections)
+		c.batch(b, each) // what is opened, read and grown once
+	}
+	for b.Loop() {
+		for range comparedRounds {
+			for _, i := range rand.Perm(len(all)) {
+				all[i].costs = append(all[i].costs, all[i].batch(b, each))
+			}
+		}
+	}
+	reference := all[slices.IndexFunc(all, func(c *contender) bool { return c.name == "nginx" })]
+	for _, c := range all {
+		if c.sent != reference.sent {
+			b.Errorf("%s answers with %d bytes, nginx with %d", c.name, c.sent, reference.sent)
+		}
+		b.ReportMetric(median(c.costs), c.name+"-"+unit)
+		if c == reference {
+			continue
+		}
+		ratios := make([]float64, len(c.costs))
+		for i := range ratios {
+			ratios[i] = c.costs[i] / reference.costs[i]
+		}
+		b.ReportMetric(median(ratios), c.name+"-x-nginx")
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+func median(all []float64) float64 {
+	sorted := slices.Sorted(slices.Values(all))
+	return (sorted[len(sorted)/2] + sorted[(len(sorted)-1)/2]) / 2
 }
 
 // get sends a request and reads the answer, which must be whole and a 200.
@@ -129,9 +165,3 @@ func (c *benchConn) get(request []byte) (size int64, err error) {
 	_, err = io.CopyN(io.Discard, c.r, length)
 	return length, err
 }
-
-func (c *contender) perRequest() float64 {
-	return float64(c.cpu) / float64(time.Microsecond) / float64(c.requests)
-}
-
-func (c *contender) perGB() float64 { return c.cpu.Seconds() / (float64(c.bytes) / 1e9) }

@@ -51,6 +51,11 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "bare server:", serveBare(file))
 		os.Exit(1)
 	}
+	if os.Getenv(oldKernel) != "" {
+		_ = os.Unsetenv(oldKernel)
+		fmt.Fprintln(os.Stderr, "old kernel:", runOnOldKernel(os.Args[1:]))
+		os.Exit(1)
+	}
 	flag.Parse()
 	if !isFlagSet("test.parallel") {
 		if err := flag.Set("test.parallel", fmt.Sprint(realtimeTests)); err != nil {
