@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"slices"
 	"strconv"
@@ -25,7 +26,8 @@ import (
 //	         ◀────── go   it is not used any more
 //	ready    ──────▶      everybody is served
 //
-// Each word is a line. The end of the connection is a failure.
+// Each word is a line. The end of the connection is a failure. Connections that are in use go over another one:
+// connections.go.
 const (
 	parentPrefix = "parent:"
 
@@ -47,6 +49,7 @@ type Before struct {
 	conn  *os.File
 	lines *bufio.Reader
 	bound []string
+	conns *net.UnixConn // over which connections come; nil if none do
 }
 
 // FromBefore returns the process that hands over to this one, nil if there is none. It must be asked for before
@@ -54,7 +57,8 @@ type Before struct {
 func FromBefore() (*Before, error) {
 	number := os.Getenv("LISTEN_HANDOVER")
 	bound := os.Getenv("LISTEN_BOUND")
-	for _, name := range []string{"LISTEN_HANDOVER", "LISTEN_BOUND"} {
+	connections := os.Getenv(connectionsVariable)
+	for _, name := range []string{"LISTEN_HANDOVER", "LISTEN_BOUND", connectionsVariable} {
 		_ = os.Unsetenv(name) // fails for impossible names only
 	}
 	if number == "" || !strings.HasPrefix(os.Getenv("LISTEN_PID"), parentPrefix) || !isForMe(os.Getenv("LISTEN_PID")) {
@@ -68,7 +72,13 @@ func FromBefore() (*Before, error) {
 	if err != nil {
 		return nil, fmt.Errorf("take over from the process before: %w", err)
 	}
-	return &Before{conn: conn, lines: bufio.NewReaderSize(conn, maxLine), bound: strings.Split(bound, ":")}, nil
+	b := &Before{conn: conn, lines: bufio.NewReaderSize(conn, maxLine), bound: strings.Split(bound, ":")}
+	if fd := connectionsSocket(connections); fd > 0 {
+		if b.conns, err = unixConn(fd); err != nil {
+			return nil, fmt.Errorf("take over from the process before: %w", err)
+		}
+	}
+	return b, nil
 }
 
 // BoundByOthers reports whether the socket of that name, which was passed, belongs to systemd: always, unless the
@@ -80,7 +90,11 @@ func (b *Before) TakeOver() error {
 	if b == nil {
 		return nil
 	}
-	if _, err := io.WriteString(b.conn, linePrepared+"\n"); err != nil {
+	err := b.offerConnections()
+	if err == nil {
+		_, err = io.WriteString(b.conn, linePrepared+"\n")
+	}
+	if err != nil {
 		return fmt.Errorf("take over from the process before: %w", err)
 	}
 	if err := expect(b.lines, lineGo); err != nil {
@@ -123,11 +137,19 @@ type Next struct {
 	PID    int
 	conn   *os.File
 	lines  *bufio.Reader
+	conns  *net.UnixConn // over which connections go
+	takes  bool          // the next process has said that it takes them
 	exited chan struct{} // closed when the process has ended
 }
 
 // AwaitPrepared waits until the next process is prepared.
-func (n *Next) AwaitPrepared(within time.Duration) error { return n.await(linePrepared, within) }
+func (n *Next) AwaitPrepared(within time.Duration) error {
+	if err := n.await(linePrepared, within); err != nil {
+		return err
+	}
+	n.heardOffer()
+	return nil
+}
 
 // AwaitReady waits until it serves everybody.
 func (n *Next) AwaitReady(within time.Duration) error { return n.await(lineReady, within) }
@@ -160,6 +182,7 @@ func (n *Next) Terminate() {
 // GiveUp ends the next process, and returns when it has ended.
 func (n *Next) GiveUp() {
 	_ = n.conn.Close()
+	_ = n.conns.Close()
 	if p, err := os.FindProcess(n.PID); err == nil {
 		_ = p.Kill()
 	}

@@ -21,3 +21,12 @@ func (*Passed) Close() {}
 
 // Start fails.
 func (*Passed) Start(string, []string) (*Next, error) { return nil, errors.ErrUnsupported }
+
+// Pair fails.
+func Pair() (a, b net.Conn, err error) { return nil, nil, errors.ErrUnsupported }
+
+func sendDescriptor(*net.UnixConn, []byte, net.Conn) error { return errors.ErrUnsupported }
+
+func receiveConnection(*net.UnixConn) (Connection, error) { return Connection{}, errors.ErrUnsupported }
+
+func unixConn(int) (*net.UnixConn, error) { return nil, errors.ErrUnsupported }

@@ -75,8 +75,12 @@ func (p *Passed) Start(program string, args []string) (*Next, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hand over: %w", err)
 	}
+	conns, theirConns, err := connectionsPair()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("hand over: %w", err), ours.Close(), syscall.Close(theirs))
+	}
 	files := []uintptr{0, 1, 2}
-	for _, fd := range append(p.fds[:len(p.fds):len(p.fds)], theirs) {
+	for _, fd := range append(p.fds[:len(p.fds):len(p.fds)], theirs, theirConns) {
 		files = append(files, uintptr(fd))
 	}
 	var environ []string
@@ -88,14 +92,15 @@ func (p *Passed) Start(program string, args []string) (*Next, error) {
 	environ = append(environ,
 		"LISTEN_PID="+parentPrefix+strconv.Itoa(os.Getpid()), "LISTEN_FDS="+strconv.Itoa(len(p.fds)),
 		"LISTEN_FDNAMES="+strings.Join(p.names, ":"), "LISTEN_HANDOVER="+strconv.Itoa(firstSocket+len(p.fds)),
-		"LISTEN_BOUND="+strings.Join(p.bound, ":"))
+		"LISTEN_BOUND="+strings.Join(p.bound, ":"),
+		fmt.Sprintf("%s=%d:%d", connectionsVariable, firstSocket+len(p.fds)+1, connectionsFormat))
 	pid, err := syscall.ForkExec(program, args, &syscall.ProcAttr{Env: environ, Files: files})
-	_ = syscall.Close(theirs)
+	_, _ = syscall.Close(theirs), syscall.Close(theirConns)
 	if err != nil {
-		_ = ours.Close()
+		_, _ = ours.Close(), conns.Close()
 		return nil, fmt.Errorf("start %s: %w", program, err)
 	}
-	n := &Next{PID: pid, conn: ours, lines: bufio.NewReaderSize(ours, maxLine), exited: make(chan struct{})}
+	n := &Next{PID: pid, conn: ours, lines: bufio.NewReaderSize(ours, maxLine), conns: conns, exited: make(chan struct{})}
 	go func() { // it ends with the process, or with this one
 		defer close(n.exited)
 		if process, err := os.FindProcess(pid); err == nil {
@@ -103,6 +108,20 @@ func (p *Passed) Start(program string, args []string) (*Next, error) {
 		}
 	}()
 	return n, nil
+}
+
+// connectionsPair makes the two ends of what connections go over.
+func connectionsPair() (ours *net.UnixConn, theirs int, err error) {
+	file, theirs, err := socketPair()
+	if err != nil {
+		return nil, 0, err
+	}
+	defer file.Close() //nolint:errcheck // the connection is a duplicate
+	conn, err := net.FileConn(file)
+	if err != nil {
+		return nil, 0, errors.Join(err, syscall.Close(theirs))
+	}
+	return conn.(*net.UnixConn), theirs, nil
 }
 
 // socketPair makes two ends of a connection. The first can have deadlines.
