@@ -3,7 +3,9 @@ package ingest
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"hash/crc32"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -49,7 +51,34 @@ func FuzzSession(f *testing.F) {
 		if handshake {
 			data = append(append(make([]byte, 0, handshakeSize+len(data)), greeting...), data...)
 		}
-		runSession(t, data)
+		runSession(t, data, func(server *Server, nc net.Conn) { server.serve(nc, server.admit(nc)) })
+	})
+}
+
+// FuzzAdopt goes on with a session in any state, on which anything comes, and then the end.
+func FuzzAdopt(f *testing.F) {
+	for _, messages := range [][]rtmp.MessageState{nil, {
+		{Type: rtmp.TypeVideo, StreamID: 1, Payload: avcHeader}, {Type: rtmp.TypeAudio, StreamID: 1, Payload: aacHeader},
+		{Type: rtmp.TypeVideo, StreamID: 1, Payload: picture(1, true, 50)},
+	}} {
+		state := rtmp.State{
+			InChunkSize: 128, OutChunkSize: 65536, Window: 2_500_000, BytesIn: 4000,
+			Streams:      []rtmp.StreamState{{ID: 1, Name: "test", Publishing: true}},
+			ChunkStreams: []rtmp.ChunkStreamState{{ID: 4, Length: 7, Type: rtmp.TypeAudio, StreamID: 1, Open: true, Got: 2, Partial: []byte{0xaf, 1}}},
+			Midway:       4, MidwayLeft: 5, Messages: messages, Unread: []byte{0x21, 0, 0, 0},
+			Owner: json.RawMessage(`{"Remote":"192.0.2.7:4000","Protocol":"rtmps","Publications":[{"StreamID":1,"Stream":"live/test","Encoder":"test"}]}`),
+		}
+		b, err := state.MarshalBinary()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b, []byte{9, 0xc4, 0, 0})
+	}
+	f.Fuzz(func(t *testing.T, state, data []byte) {
+		if len(state)+len(data) > maxInput {
+			return
+		}
+		runSession(t, data, func(server *Server, nc net.Conn) { server.Adopt([]Frozen{{Conn: nc, State: state}})() })
 	})
 }
 
@@ -117,7 +146,7 @@ func commandSeeds() [][]byte {
 }
 
 // runSession runs a session on all that a peer sends, and checks what must hold whatever that is.
-func runSession(t *testing.T, data []byte) {
+func runSession(t *testing.T, data []byte, begin func(*Server, net.Conn)) {
 	sinks := &sinkChecks{}
 	var began, ended atomic.Int32
 	hub := remux.NewHub(remux.Config{Grace: time.Hour, Sinks: []remux.SinkFactory{sinks}, Events: remux.Events{
@@ -142,7 +171,7 @@ func runSession(t *testing.T, data []byte) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		server.sessions.Go(func() { server.serve(nc, server.admit(nc)) })
+		server.sessions.Go(func() { begin(server, nc) })
 		server.sessions.Wait()
 	}()
 	select {

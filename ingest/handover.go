@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/headwater-live/headwater/ingest/rtmp"
@@ -20,9 +21,10 @@ import (
 // goes along, so that no encoder finds its connection full.
 
 const (
-	// maxFrozen bounds what is read from a frozen publisher, in bytes: four seconds at 32 Mbit/s. The rest stays in the
-	// socket's buffer.
-	maxFrozen = 16 << 20
+	// maxFrozen bounds what is read from a frozen publisher, in bytes: four seconds at 32 Mbit/s. maxFrozenAll is for all of
+	// them together: four seconds of 250 at 4 Mbit/s. The rest stays in the sockets' buffers.
+	maxFrozen    = 16 << 20
+	maxFrozenAll = 512 << 20
 	// suspendTime is how long a session may take to stop that is told to.
 	suspendTime = 2 * time.Second
 	// freezeLook is how often it is looked whether all have stopped.
@@ -40,6 +42,7 @@ type Frozen struct {
 type freeze struct {
 	ctx  context.Context // ends reading on
 	stop context.CancelFunc
+	read atomic.Int64 // bytes, from all who are frozen
 
 	mu       sync.Mutex
 	over     bool
@@ -181,7 +184,7 @@ func (se *session) frozen(f *freeze, first []rtmp.Media) ([]byte, error) {
 	if state.Owner, err = json.Marshal(owner); err != nil {
 		return nil, err
 	}
-	more := se.readOn(f.ctx)
+	more := se.readOn(f)
 	state.Unread = append(state.Unread, more...)
 	state.BytesIn += uint64(len(more))
 	return state.MarshalBinary()
@@ -214,19 +217,20 @@ func (se *session) handOver(id uint32) (*handedPublication, []rtmp.Media) {
 	}, media
 }
 
-// readOn reads what comes until ctx ends.
-func (se *session) readOn(ctx context.Context) []byte {
+// readOn reads what comes until all have stopped.
+func (se *session) readOn(f *freeze) []byte {
 	_ = se.nc.SetReadDeadline(time.Time{}) // if it fails, reading does
 	woken := make(chan struct{})
-	context.AfterFunc(ctx, func() {
+	context.AfterFunc(f.ctx, func() {
 		defer close(woken)
 		_ = se.nc.SetReadDeadline(time.Now())
 	})
 	var b []byte
-	for len(b) < maxFrozen {
+	for len(b) < maxFrozen && f.read.Load() < maxFrozenAll {
 		b = slices.Grow(b, 64<<10)
 		n, err := se.nc.Read(b[len(b):min(cap(b), maxFrozen)])
 		b = b[:len(b)+n]
+		f.read.Add(int64(n))
 		if err != nil {
 			break // the other process will find what has ended
 		}
