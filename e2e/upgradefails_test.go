@@ -11,7 +11,8 @@ import (
 	"github.com/headwater-live/headwater/e2e/hlscheck"
 )
 
-// diesAfterGo is a next process that seems to be fine, takes the data folder, and then dies.
+// diesAfterGo is a next process that seems to be fine, takes the data folder, and then dies. It takes no connections, as
+// old versions do not, so that publishers have to come back.
 const diesAfterGo = `#!/bin/sh
 exec 9<&"$LISTEN_HANDOVER"
 echo prepared >&9
@@ -68,7 +69,7 @@ func TestAVersionThatDiesAsItTakesOverIsNotSeen(t *testing.T) {
 	r.Mark(hlscheck.PublisherLeft)
 	signalUpgrade(t, pid)
 	pid = s.awaitLog(ctx, t, "handed over", 2)
-	<-accepted
+	r.Mark(hlscheck.PublisherBack)
 	waitForPlaylist(ctx, t, s.hlsURL("test"), func(m *playlist.Media) bool { return m.MediaSequence > was.MediaSequence+10 })
 	stopConnecting()
 	stop()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -119,17 +120,11 @@ func (a *access) ingest(action auth.Action, asked ingest.Request) ingest.Decisio
 	if !d.Allowed {
 		return ingestRefusal(d)
 	}
-	return ingest.Decision{
-		Allowed: true, Credential: d.Credential, Stream: remux.StreamName(d.Stream), MaxBitrate: d.MaxBitrate,
-		Enter: func(end func(ingest.EndCause)) (func(), *ingest.Decision) {
-			leave, refusal := a.Enter(r, d, func(cause auth.EndCause) { end(ingest.EndCause(cause)) })
-			if refusal != nil {
-				told := ingestRefusal(*refusal)
-				return nil, &told
-			}
-			return leave, nil
-		},
+	var carried json.RawMessage
+	if action == auth.Publish {
+		carried = a.carried(r, d)
 	}
+	return a.admitted(r, d, carried)
 }
 
 func ingestRefusal(d auth.Decision) ingest.Decision {

@@ -54,6 +54,7 @@ func (s *server) run(ctx context.Context) error {
 	for name, c := range s.certificates.all() {
 		s.followCertificate(name, c)
 	}
+	beginPublishers := s.takeOverPublishers() // before others can come who publish the same
 	for _, name := range listenerNames {
 		s.serve(name, s.listeners.get(name))
 	}
@@ -66,6 +67,7 @@ func (s *server) run(ctx context.Context) error {
 	if err := s.before.Ready(); err != nil {
 		s.logger.Warn("the process before was not told", "err", err)
 	}
+	beginPublishers() // not earlier: until then the process before may have to begin again with them
 	<-ctx.Done()
 	stopReloads()
 	stopUpgrades()
@@ -162,6 +164,10 @@ const endTimeout = 10 * time.Second
 // end ends everything in the order in which data flows, so that what was taken in
 // gets out: publishers, then outputs, then those who read them.
 func (s *server) end() {
+	handsOver, gone := s.handsOver(), false
+	if handsOver {
+		s.upgrades.freeze(s)
+	}
 	s.draining.Store(true)
 	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
 	defer cancel()
@@ -174,7 +180,6 @@ func (s *server) end() {
 	for _, c := range s.certificates.all() {
 		c.unfollow()
 	}
-	handsOver, gone := s.handsOver(), false
 	if handsOver { // who comes from now on waits for the next process
 		s.unheard = time.Now()
 		s.listeners.close()

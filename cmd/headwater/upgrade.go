@@ -32,8 +32,9 @@ type upgrader struct {
 	args    []string
 
 	// Of the process that is handed over to; nil until one is prepared.
-	next    *systemd.Next
-	sockets *systemd.Passed
+	next       *systemd.Next
+	sockets    *systemd.Passed
+	publishers *publishers // nil if none go on there
 }
 
 func newUpgrader(signals <-chan os.Signal) *upgrader {
@@ -109,27 +110,53 @@ func (u *upgrader) prepare(ctx context.Context, s *server) error {
 	return nil
 }
 
-// finish lets the next process begin, and waits until it serves. If it does not, this program is started once more, as
-// it is: whoever has connected meanwhile waits.
-func (u *upgrader) finish(s *server) {
-	defer u.sockets.Close()
-	err := u.next.Go()
-	if err == nil {
-		err = u.next.AwaitReady(readyTimeout)
+// freeze stops the publishers so that the next process can go on with them, if it is of a version that can. Until it
+// does, they wait.
+func (u *upgrader) freeze(s *server) {
+	if !u.next.TakesConnections() {
+		s.logger.Warn("publishers have to connect again: the next process is of a version that cannot go on with them")
+		return
 	}
-	if err != nil {
+	if s.hls != nil {
+		s.hls.Stop() // no playlist ends because a grace period does
+	}
+	began := time.Now()
+	u.publishers = s.freezePublishers()
+	s.logger.Info("publishers wait for the next process", "publishers", len(u.publishers.sent), "took", time.Since(began))
+}
+
+// finish lets the next process begin, and waits until it serves. If it does not, this program is started once more, as
+// it is: whoever has connected meanwhile waits. In the end it passes on, for drain.timeout, what only this process can.
+func (u *upgrader) finish(s *server) {
+	if err := u.begin(u.next); err != nil {
 		s.logger.Error("the next process does not serve, this version is started again", "err", err)
 		u.next.GiveUp()
 		if u.next, err = u.again(); err != nil {
 			s.logger.Error("nobody serves", "err", err)
+			u.sockets.Close()
+			u.publishers.end()
 			return
 		}
 	}
+	u.sockets.Close()
+	stop := u.publishers.letGo()
 	s.logger.Info("handed over", "pid", u.next.PID, "nobody_accepted", time.Since(s.unheard))
 	s.notify(systemd.MainPID(u.next.PID))
 	if s.asked.Err() != nil { // to end, while this was handing over: it is the next process that is meant by now
 		u.next.Terminate()
 	}
+	stop(s.cfg().Drain.Timeout)
+}
+
+// begin has a process that is prepared begin, and waits until it serves.
+func (u *upgrader) begin(next *systemd.Next) error {
+	if err := next.Go(); err != nil {
+		return err
+	}
+	if err := u.publishers.sendTo(next); err != nil {
+		return err
+	}
+	return next.AwaitReady(readyTimeout)
 }
 
 // self is the program that this process runs, even if another lies at its path by now. Where there is no such file,
@@ -147,9 +174,7 @@ func (u *upgrader) again() (*systemd.Next, error) {
 		return nil, err
 	}
 	if err = next.AwaitPrepared(prepareTimeout); err == nil {
-		if err = next.Go(); err == nil {
-			err = next.AwaitReady(readyTimeout)
-		}
+		err = u.begin(next)
 	}
 	if err != nil {
 		next.GiveUp()

@@ -153,8 +153,8 @@ func (s *server) build() error {
 		return fmt.Errorf("read web pages: %w", err)
 	}
 	in := ingestConfig(cfg)
-	in.Hub, in.MayPublish, in.MayPlay, in.Logger = s.hub, s.access.mayPublish, s.access.mayPlay, s.logger
-	in.Played = s.played
+	in.Hub, in.Logger = s.hub, s.logger
+	in.MayPublish, in.MayPlay, in.GoOn, in.Played = s.access.mayPublish, s.access.mayPlay, s.access.goOn, s.played
 	s.ingest = ingest.NewServer(in)
 	s.edge.use(s.edgeHandler(cfg))
 	s.public.use(s.newEdge(cfg))

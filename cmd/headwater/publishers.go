@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/headwater-live/headwater/cmd/headwater/systemd"
+	"github.com/headwater-live/headwater/ingest"
+)
+
+// keyframeWait is how long an upgrade waits for keyframes, at which publishers can change over without a loss: longer
+// than most encoders' GOP, and short enough for the others to be kept that long.
+const keyframeWait = 4 * time.Second
+
+// publishers are those that go on in the next process. Their connections stay open here until that one serves.
+type publishers struct {
+	logger *slog.Logger
+	sent   []systemd.Connection
+	kept   []net.Conn // of those without TLS
+	pumps  []pump
+}
+
+// pump passes on what comes over TLS, which cannot be handed over: its keys are this process's.
+type pump struct{ secure, near net.Conn }
+
+// freezePublishers stops all publishers where they can go on.
+func (s *server) freezePublishers() *publishers {
+	p := &publishers{logger: s.logger}
+	for _, z := range s.ingest.Freeze(keyframeWait) {
+		if _, secure := z.Conn.(*tls.Conn); !secure {
+			p.kept = append(p.kept, z.Conn)
+			p.sent = append(p.sent, systemd.Connection{Conn: z.Conn, State: z.State})
+			continue
+		}
+		near, far, err := systemd.Pair()
+		if err != nil {
+			s.logger.Warn("a publisher has to connect again", "remote", z.Conn.RemoteAddr().String(), "err", err)
+			_ = z.Conn.Close()
+			continue
+		}
+		p.pumps = append(p.pumps, pump{secure: z.Conn, near: near})
+		p.kept = append(p.kept, far)
+		p.sent = append(p.sent, systemd.Connection{Conn: far, State: z.State})
+	}
+	return p
+}
+
+// sendTo gives the publishers to a process that has been told to begin.
+func (p *publishers) sendTo(next *systemd.Next) error {
+	if !next.TakesConnections() {
+		return nil
+	}
+	var sent []systemd.Connection
+	if p != nil {
+		sent = p.sent
+	}
+	return next.SendConnections(sent, readyTimeout) // it waits for their end
+}
+
+// letGo gives up what another process has taken, and begins to pass on what comes over TLS. The function that it returns
+// waits until that has ended, and ends it after a time.
+func (p *publishers) letGo() (wait func(time.Duration)) {
+	if p == nil {
+		return func(time.Duration) {}
+	}
+	for _, c := range p.kept {
+		_ = c.Close() // this process's descriptor of it
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var pumping sync.WaitGroup
+	for _, u := range p.pumps {
+		pumping.Go(func() { u.run(ctx) })
+	}
+	return func(timeout time.Duration) {
+		if len(p.pumps) > 0 {
+			p.logger.Info("passing on what publishers send over TLS", "publishers", len(p.pumps), "timeout", timeout)
+		}
+		over := time.AfterFunc(timeout, cancel)
+		pumping.Wait()
+		over.Stop()
+		cancel()
+	}
+}
+
+// end closes all connections: nobody goes on with them.
+func (p *publishers) end() {
+	if p == nil {
+		return
+	}
+	for _, c := range p.kept {
+		_ = c.Close()
+	}
+	for _, u := range p.pumps {
+		_, _ = u.secure.Close(), u.near.Close()
+	}
+}
+
+// run passes on both ways until one side has gone, or ctx ends.
+func (u pump) run(ctx context.Context) {
+	ends := func() { _, _ = u.secure.Close(), u.near.Close() }
+	defer ends()
+	defer context.AfterFunc(ctx, ends)()
+	if u.secure.SetDeadline(time.Time{}) != nil {
+		return
+	}
+	var back sync.WaitGroup
+	back.Go(func() { pass(u.secure, u.near) })
+	pass(u.near, u.secure)
+	back.Wait()
+}
+
+// pass copies until src ends, and says so to dst.
+func pass(dst, src net.Conn) {
+	_, _ = io.Copy(dst, src)
+	if half, ok := dst.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+}
+
+// takeOverPublishers goes on with the publishers of the process before; start has them read.
+func (s *server) takeOverPublishers() (start func()) {
+	connections, err := s.before.Connections(readyTimeout)
+	if err != nil {
+		s.logger.Warn("not all publishers were taken over", "err", err)
+	}
+	frozen := make([]ingest.Frozen, len(connections))
+	for i, c := range connections {
+		frozen[i] = ingest.Frozen{Conn: c.Conn, State: c.State}
+	}
+	return s.ingest.Adopt(frozen)
+}
