@@ -64,6 +64,10 @@ type Channel struct {
 // memory; beyond it a channel may have one segment waiting.
 const maxUnwritten = 32 << 20
 
+// maxQueued bounds their number. The segments of a stream last some seconds, but a publisher whose time jumps at each
+// frame makes one of each, faster than any storage takes them.
+const maxQueued = 256
+
 // newChannel returns a channel whose goroutines have to be started.
 func newChannel(s *Server, name remux.StreamName, incarnation string) *Channel {
 	limits := s.limits.Load()
@@ -103,12 +107,13 @@ func (c *Channel) Close() {
 // handOver gives a finished segment to the channel's goroutine.
 func (c *Channel) handOver(s *segment) {
 	s.cut = time.Now()
+	s.data.fit()
 	c.mu.Lock()
 	unwritten := 0
 	for _, waiting := range c.closed {
 		unwritten += waiting.data.size
 	}
-	full := unwritten+s.data.size > maxUnwritten || c.server.memory.Load()+int64(s.data.size) > c.server.limits.Load().maxHeld
+	full := len(c.closed) >= maxQueued || unwritten+s.data.size > maxUnwritten || c.server.memory.Load()+int64(s.data.size) > c.server.limits.Load().maxHeld
 	if full && len(c.closed) > 0 {
 		s.data.release()
 		c.lost = true

@@ -1,6 +1,7 @@
 package hls
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"sync"
@@ -63,10 +64,21 @@ func (s *slabs) grow() {
 	s.parts = append(s.parts, slabPool.Get().(*[slabSize]byte)[:0])
 }
 
+// fit lets what is much smaller than a slab take no more memory than it has bytes. Nothing may be added any more.
+func (s *slabs) fit() {
+	if len(s.parts) == 1 && s.size <= slabSize/2 {
+		slab := s.parts[0]
+		s.parts[0] = bytes.Clone(slab)
+		slabPool.Put((*[slabSize]byte)(slab[:slabSize]))
+	}
+}
+
 // release gives the memory back. Nobody may read it any more.
 func (s *slabs) release() {
 	for _, p := range s.parts {
-		slabPool.Put((*[slabSize]byte)(p[:slabSize]))
+		if cap(p) == slabSize { // see fit
+			slabPool.Put((*[slabSize]byte)(p[:slabSize]))
+		}
 	}
 	s.parts, s.size = nil, 0
 }
