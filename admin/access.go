@@ -3,6 +3,7 @@ package admin
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -33,6 +34,9 @@ type Denial struct {
 
 // ErrInvalid is wrapped by what Access.Deny returns for an entry that cannot be.
 var ErrInvalid = errors.New("invalid entry")
+
+// errTwoBodies reports something behind the JSON of a body.
+var errTwoBodies = errors.New("more than one value")
 
 // maxDenial bounds the body of a request, in bytes.
 const maxDenial = 4 << 10
@@ -78,7 +82,15 @@ func (h *handler) deny(w http.ResponseWriter, r *http.Request) {
 	var d Denial
 	body := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxDenial))
 	body.DisallowUnknownFields()
-	if err := body.Decode(&d); err != nil {
+	err := body.Decode(&d)
+	if err == nil && body.More() {
+		err = errTwoBodies
+	}
+	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+		problem(w, http.StatusRequestEntityTooLarge, "too-large", fmt.Sprintf("the body may have %d bytes", maxDenial))
+		return
+	}
+	if err != nil {
 		problem(w, http.StatusBadRequest, "bad-request", `the body must be JSON such as {"token": "ID", "ttl": "2h"}`)
 		return
 	}

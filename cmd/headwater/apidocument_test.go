@@ -2,7 +2,10 @@ package main
 
 import (
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
+	"testing"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -37,6 +40,9 @@ func (c *apiClient) complete() {
 				continue
 			}
 			for status := range operation.(map[string]any)["responses"].(map[string]any) {
+				if status == "default" { // see TestEveryProblemIsInTheDocument
+					continue
+				}
 				key := method + " " + path + " " + status
 				if !c.answered[key] && !slices.Contains(unasked, key) {
 					c.t.Errorf("never answered: %s", key)
@@ -48,6 +54,37 @@ func (c *apiClient) complete() {
 		if !c.seen[name] && !slices.Contains(unseenProperties, name) {
 			c.t.Errorf("no answer has %q", name)
 		}
+	}
+}
+
+// TestEveryProblemIsInTheDocument reads the codes of problems where they are made: not all can be provoked.
+func TestEveryProblemIsInTheDocument(t *testing.T) {
+	text, err := os.ReadFile(openAPIFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := map[string]bool{}
+	files, err := filepath.Glob("../../admin/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		source, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`problem\(w, [\w.]+, "([a-z-]+)"`).FindAllSubmatch(source, -1) {
+			made[string(m[1])] = true
+		}
+	}
+	for _, m := range regexp.MustCompile(`urn:headwater:problem:([a-z-]+)\n`).FindAllSubmatch(text, -1) {
+		if code := string(m[1]); !made[code] {
+			t.Errorf("the document has %s, which no answer has", code)
+		}
+		delete(made, string(m[1]))
+	}
+	for code := range made {
+		t.Errorf("the document does not have %s", code)
 	}
 }
 

@@ -72,6 +72,8 @@ func (c *apiClient) permissions() {
 	for _, wrong := range []string{``, `{"ttl":"1h"}`, `{"token":"a","ttl":"soon"}`, `{"token":"a","stream":"live/*","ttl":"1h"}`, `{"token":"a","ttl":"-1h"}`} {
 		c.send("POST", "/api/v1/denylist", wrong, 400)
 	}
+	c.send("POST", "/api/v1/denylist", `{"token":"`+strings.Repeat("x", 5_000)+`","ttl":"1h"}`, 413)
+	c.send("POST", "/api/v1/denylist", `{"token":"x","ttl":"1h"}`, 403, "Origin", "http://elsewhere.example")
 	for _, path := range []string{"/api/v1/sessions", "/api/v1/denylist"} {
 		h, _ := c.ask("GET", path, 200)
 		c.ask("GET", path, 304, "If-None-Match", h.Get("Etag"))
