@@ -124,7 +124,8 @@ func (q *queue) sync() error {
 	return tail.Sync()
 }
 
-// oldest returns the oldest body, nil if there is none. It stays until it is taken.
+// oldest returns the oldest body, nil if there is none. It stays until it is taken. What cannot be read back, for the disk
+// has damaged it or somebody has removed the folder, is given up with a lostError, and the queue goes on behind it.
 func (q *queue) oldest() ([]byte, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -138,13 +139,13 @@ func (q *queue) oldest() ([]byte, error) {
 		// Either the first file has grown, or it has been read to its end.
 		var err error
 		if q.head, err = readFrom(q.name(q.files[0]), q.offset); err != nil {
-			return nil, err
+			return nil, q.giveUp(err)
 		}
 		if _, _, ok := cutRecord(q.head); ok {
 			continue
 		}
-		if len(q.files) == 1 {
-			return nil, errors.New("the queue's file is damaged")
+		if len(q.files) == 1 || len(q.head) > 0 {
+			return nil, q.giveUp(errDamaged)
 		}
 		q.removeFirst()
 	}
