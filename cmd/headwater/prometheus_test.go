@@ -103,7 +103,7 @@ func TestWhatOperatorsArePromisedIsMeasured(t *testing.T) {
 		"drops by reason":       {`headwater_ingest_dropped_total{reason="before-keyframe"}`, `headwater_viewers_closed_slow_total{protocol="flv",reason="stalled"}`, `headwater_viewer_jumps_total{protocol="flv"}`},
 		"refusals by reason":    {`headwater_refusals_total{reason="http-malformed-request"}`},
 		"fan-out delay":         {`headwater_fanout_delay_seconds_bucket{protocol="flv",le="0.1"}`, `headwater_fanout_delay_seconds_bucket{protocol="rtmp",le="+Inf"}`},
-		"storage errors":        {"headwater_hls_storage_errors_total ", "headwater_hls_faulty_channels ", "headwater_hls_segments_lost_total "},
+		"storage errors":        {"headwater_hls_storage_errors_total ", "headwater_hls_faulty_channels ", "headwater_hls_unread_segments ", "headwater_hls_segments_lost_total "},
 		"garbage collection":    {"go_gc_duration_seconds_count", "go_memstats_heap_alloc_bytes "},
 		"goroutines":            {"go_goroutines "},
 		"the process":           {"process_open_fds ", "process_resident_memory_bytes ", "process_cpu_seconds_total "},
