@@ -56,25 +56,35 @@ func TestUnderOverloadWritesGrowAndNobodyIsCut(t *testing.T) {
 	}
 	await(t, watchers, "begin", func(w *watcher) bool { return w.last > 0 })
 	at := watchers[0].reset()
-	await(t, watchers, "go on", func(w *watcher) bool { return w.last > at+60 })
-	before := watchers[0].travelled()
+	for _, w := range watchers {
+		w.reset()
+	}
+	cpu := ranFor(t, s.pid)
+	await(t, watchers, "go on", func(w *watcher) bool { return w.last > at+90 })
+	before, costBefore := watchers[0].travelled(), perGB(ranFor(t, s.pid)-cpu, watchers)
 
 	newest := uint64(0)
 	for _, w := range watchers {
 		newest = max(newest, w.reset())
 	}
+	cpu = ranFor(t, s.pid)
 	began := time.Now()
 	for range rounds {
 		starve(t, s.pid, starved, fed)
 	}
 	published := newest + uint64(30*time.Since(began).Seconds())
 	await(t, watchers, "catch up", func(w *watcher) bool { return w.last >= published })
+	costUnder := perGB(ranFor(t, s.pid)-cpu, watchers)
 	under := make([]float64, len(watchers))
 	for i, w := range watchers {
 		under[i] = w.travelled()
 	}
 
 	t.Logf("the message that a byte travels in has %.0f bytes before, %.0f under overload", before, under[0])
+	t.Logf("a gigabyte costs %.2f s of processor before, %.2f under overload", costBefore, costUnder)
+	if costUnder >= costBefore { // it is a third
+		t.Errorf("a gigabyte costs %.2f s of processor under overload, %.2f before", costUnder, costBefore)
+	}
 	for i, size := range under {
 		if least := 4 * float64(stream2600.picture); size < least {
 			t.Errorf("viewer %d: the message that a byte travels in has %.0f bytes, want %.0f or more", i, size, least)
@@ -129,6 +139,17 @@ type watcher struct {
 	mu            sync.Mutex
 	last          uint64  // number of the newest picture
 	bytes, square float64 // sums over the messages
+}
+
+// perGB returns what a gigabyte cost that watchers have got since they were reset, in seconds of processor.
+func perGB(cpu time.Duration, watchers []*watcher) float64 {
+	sum := 0.0
+	for _, w := range watchers {
+		w.mu.Lock()
+		sum += w.bytes
+		w.mu.Unlock()
+	}
+	return cpu.Seconds() / (sum / 1e9)
 }
 
 // reset begins to sum anew, and returns the newest picture's number.

@@ -63,7 +63,7 @@ func start(b testing.TB, flags ...string) server {
 }
 
 // processorTime returns what a process has used of it.
-func processorTime(b *testing.B, pid int) time.Duration {
+func processorTime(b testing.TB, pid int) time.Duration {
 	b.Helper()
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -74,6 +74,32 @@ func processorTime(b *testing.B, pid int) time.Duration {
 	user, _ := strconv.Atoi(fields[11])
 	system, _ := strconv.Atoi(fields[12])
 	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
+// ranFor returns how long the threads of a process have run, where the kernel says so more exactly than as
+// processorTime.
+func ranFor(t testing.TB, pid int) (ran time.Duration) {
+	t.Helper()
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, task := range tasks {
+		stat, err := os.ReadFile(task)
+		if err != nil {
+			continue // it has ended
+		}
+		ns, _, _ := strings.Cut(string(stat), " ")
+		n, err := strconv.ParseInt(ns, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ran += time.Duration(n)
+	}
+	if ran == 0 {
+		return processorTime(t, pid)
+	}
+	return ran
 }
 
 // memory returns what a process holds resident, in bytes.
