@@ -121,7 +121,11 @@ func (s *server) build() error {
 	if err != nil {
 		return fmt.Errorf("http.access_log: %w", err)
 	}
-	// All that can be wrong has been read, and nothing opened yet that one process alone can have.
+	if s.pages, err = web.New(); err != nil {
+		return fmt.Errorf("read web pages: %w", err)
+	}
+	// All that can be wrong has been read, and nothing opened yet that one process alone can have. From here on everybody
+	// waits, so what takes its time stands above.
 	if err := s.before.TakeOver(); err != nil {
 		return err
 	}
@@ -149,9 +153,6 @@ func (s *server) build() error {
 	s.ts = ts.NewServer(ts.Config{
 		Hub: s.hub, Latency: live.Latency, Wait: live.Wait, MaxBacklog: live.MaxBacklog, Logger: s.logger,
 	})
-	if s.pages, err = web.New(); err != nil {
-		return fmt.Errorf("read web pages: %w", err)
-	}
 	in := ingestConfig(cfg)
 	in.Hub, in.Logger = s.hub, s.logger
 	in.MayPublish, in.MayPlay, in.GoOn, in.Played = s.access.mayPublish, s.access.mayPlay, s.access.goOn, s.played
