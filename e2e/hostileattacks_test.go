@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+
+	"github.com/headwater-live/headwater/ingest/rtmp"
 )
 
 // attacks returns what the server must end at once.
@@ -27,7 +29,34 @@ func attacks() []attack {
 		})
 	}
 	all = append(all, chunkAttacks()...)
+	all = append(all, requestFloods()...)
 	return append(all, playerFloods()...)
+}
+
+// requestFloods ask for all that is answered without a decision, and for what needs one.
+func requestFloods() []attack {
+	message := func(kind uint8, stream uint32, body ...byte) []byte {
+		return rtmp.AppendMessage(nil, 3, kind, stream, 0, 128, body)
+	}
+	all := bytes.Join([][]byte{
+		message(4, 0, 0, 6, 0, 0, 0, 7),                                                       // a ping
+		message(5, 0, 0, 0, 0, 1), message(6, 0, 0, 0, 0, 1, 2), message(6, 0, 0, 0, 0, 2, 2), // windows
+		append(chunkHeader(400, 9, 1000), partOfMessage...), // in which the chunk size changes
+		message(1, 0, 0, 0, 0, 128),
+		message(17, 0, append([]byte{0}, rtmp.AppendAMF0(nil, "what", 1.0, nil)...)...), // in AMF3
+		message(17, 0, 0, 0x11, 10, 11, 1),
+		message(rtmp.TypeAudio, 1, 0xaf, 1, 0x21), message(rtmp.TypeVideo, 1),
+		message(22, 1, bytes.Repeat([]byte{8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11}, 20)...), // an aggregate
+		rtmpCommand(0, "createStream", 9.0, nil),
+		rtmpCommand(0, "deleteStream", 9.0, nil, 2.0),
+	}, nil)
+	again := append(rtmpCommand(1, "closeStream", 0.0, nil), rtmpCommand(1, "publish", 0.0, nil, "hostile", "live")...)
+	return []attack{
+		{name: "strangers that ask for all but a decision", conns: 50, reason: "too-much-before-authorisation",
+			sends: append(connected(), bytes.Repeat(all, (1<<20)/len(all))...)},
+		{name: "a publisher that begins and ends all the time", conns: 1, authorised: true, reason: "too-many-requests",
+			sends: append(publishing("hostile"), bytes.Repeat(again, 10_000)...)},
+	}
 }
 
 // playerFloods are players of the stream that is live who send what players may send, and far more of it: what costs
