@@ -48,7 +48,8 @@ func newSite(t *testing.T, secure bool, config Config) *site {
 	s.flv = NewServer(config)
 	s.server = httptest.NewUnstartedServer(&edge.Handler{FLV: s.flv})
 	s.server.EnableHTTP2 = secure
-	s.server.Config.WriteTimeout = 5 * time.Second // for what ends
+	// As edge.NewServer has them, for what ends.
+	s.server.Config.ReadTimeout, s.server.Config.WriteTimeout = 5*time.Second, 5*time.Second
 	if secure {
 		s.server.StartTLS()
 	} else {
