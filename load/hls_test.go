@@ -2,7 +2,6 @@ package load
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -186,75 +185,5 @@ func TestSegmentsThatAreGoneAreSkipped(t *testing.T) {
 	}
 	if v := mustRun(t, c).Viewers[0]; v.Skipped < 2*50 || v.Skipped > 2*100 {
 		t.Errorf("%d segments were skipped, want twice 50 to 100", v.Skipped)
-	}
-}
-
-// A server that lies costs a player an error, each time, and neither memory nor patience.
-func TestLiesAboutHLSAreErrors(t *testing.T) {
-	t.Parallel()
-	const media = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:%d\n#EXTINF:1,\n%s\n"
-	packet := append([]byte{tsSync, 0x1f, 0xff}, make([]byte, tsPacket-3)...)
-	for _, test := range []struct {
-		want  string
-		serve func(w http.ResponseWriter, r *http.Request, n int64)
-	}{
-		{"status 404", func(w http.ResponseWriter, r *http.Request, n int64) { // of all segments
-			if strings.HasSuffix(r.URL.Path, ".ts") {
-				http.NotFound(w, r)
-				return
-			}
-			fmt.Fprintf(w, media, n, "gone.ts")
-		}},
-		{"a playlist does not end", func(w http.ResponseWriter, r *http.Request, _ int64) {
-			fmt.Fprintf(w, media, 0, "x.ts")
-			for r.Context().Err() == nil {
-				if _, err := io.WriteString(w, strings.Repeat("#EXTINF:1,\nx.ts\n", 1000)); err != nil {
-					return
-				}
-			}
-		}},
-		{"the media sequence number jumped", func(w http.ResponseWriter, r *http.Request, n int64) {
-			if strings.HasSuffix(r.URL.Path, ".ts") {
-				_, _ = w.Write(packet)
-				return
-			}
-			fmt.Fprintf(w, media, n%2<<61, "x.ts")
-		}},
-		{"a playlist does not begin with #EXTM3U", func(w http.ResponseWriter, _ *http.Request, _ int64) {
-			fmt.Fprint(w, "<!DOCTYPE html><html>")
-		}},
-		{"a transport stream packet does not begin with 0x47", func(w http.ResponseWriter, r *http.Request, n int64) {
-			if strings.HasSuffix(r.URL.Path, ".ts") {
-				_, _ = w.Write(make([]byte, 100*tsPacket))
-				return
-			}
-			fmt.Fprintf(w, media, n, "x.ts")
-		}},
-	} {
-		t.Run(test.want, func(t *testing.T) {
-			t.Parallel()
-			var asked atomic.Int64
-			web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				n := asked.Load()
-				if !strings.HasSuffix(r.URL.Path, ".ts") {
-					n = asked.Add(1)
-				}
-				test.serve(w, r, n)
-			}))
-			t.Cleanup(web.Close)
-			errs := map[string]int64{}
-			r, err := Run(t.Context(), Config{
-				Viewers:  []Viewers{{HLS, web.URL + "/live/s/index.m3u8", 1}},
-				Duration: 3 * time.Second, Look: 1, baseline: time.Millisecond,
-			})
-			if err != nil { // nobody ever joined, and that says why
-				errs[err.Error()] = 1
-			} else {
-				errs = r.Viewers[0].Errors
-			}
-			if !strings.Contains(fmt.Sprint(errs), test.want) {
-				t.Errorf("%v, want %q", errs, test.want)
-			}
-		})
 	}
 }
