@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -147,6 +148,9 @@ func TestConsoleShowsAndEndsAPublication(t *testing.T) {
 	waitForHLS(ctx, t, s.hlsURL("console"), 1)
 	d := drivePages(ctx, t)
 
+	const connected = "document.getElementById('link').textContent === 'connected'"
+	d.open(s.admin + "/#%E0%A4%A") // an address that was cut is no reason to show nothing
+	d.until(connected)
 	d.open(s.admin+"/", "phone")
 	d.until("document.querySelector('[data-name=\"live/console\"] .rate')?.textContent.includes('bit/s')")
 	d.shot("list")
@@ -180,6 +184,16 @@ func TestConsoleShowsAndEndsAPublication(t *testing.T) {
 	d.until("document.getElementById('state').textContent === 'waits for its publisher'")
 	d.until("document.getElementById('events').textContent.includes('ended by operator')")
 	d.noComplaints()
+
+	// A server or a tunnel that hangs is said, and forgotten when it goes on.
+	goOn := func() { _ = s.cmd.Process.Signal(syscall.SIGCONT) }
+	t.Cleanup(goOn)
+	if err := s.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	d.until("document.getElementById('link').textContent.includes('what you see is old')")
+	goOn()
+	d.until(connected)
 }
 
 // TestConsoleAsksForTheToken opens the console of a server that wants one, and previews a stream that nobody may watch.

@@ -1,6 +1,8 @@
 // Talks to the API with the admin token, which it asks for when the API wants it and keeps until the tab is closed.
 
 const RETRY_MS = 2000;
+const PATIENCE_MS = 10_000; // with an answer; a tunnel that hangs never ends by itself
+const QUIET_MS = 60_000; // of an event stream, which says something every 15 s
 
 let token = sessionStorage.getItem('token') ?? '';
 
@@ -9,7 +11,7 @@ export const authorisation = () => (token ? {Authorization: `Bearer ${token}`} :
 
 export async function api(path, options = {}) {
   const headers = {Accept: 'application/json', ...options.headers, ...authorisation()};
-  const response = await fetch(`api/v1/${path}`, {...options, headers});
+  const response = await fetch(`api/v1/${path}`, {signal: AbortSignal.timeout(PATIENCE_MS), ...options, headers});
   if (response.status === 401) {
     await askForToken();
     return api(path, options);
@@ -48,15 +50,20 @@ function askForToken() {
 
 // follow reads the event stream with fetch, which can show the token, and comes back when it breaks.
 export async function follow(types, onEvent, onBatch, last = '') {
+  const quiet = new AbortController();
+  const hush = () => setTimeout(() => quiet.abort(), QUIET_MS);
+  let timer = hush();
   try {
     const headers = {Accept: 'text/event-stream'};
     if (last) headers['Last-Event-ID'] = last;
-    const response = await api(`events?types=${types}`, {headers});
+    const response = await api(`events?types=${types}`, {headers, signal: quiet.signal});
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let text = '';
     for (;;) {
       const {value, done} = await reader.read();
       if (done) break;
+      clearTimeout(timer);
+      timer = hush();
       text += value;
       const blocks = text.split('\n\n');
       text = blocks.pop();
@@ -68,5 +75,6 @@ export async function follow(types, onEvent, onBatch, last = '') {
       onBatch();
     }
   } catch { /* the link's state says it */ }
+  clearTimeout(timer);
   setTimeout(() => follow(types, onEvent, onBatch, last), RETRY_MS);
 }
