@@ -96,17 +96,23 @@ func liveFrame(kind int, body []byte) (frameID, bool) {
 // startLive watches a stream by HTTP-FLV and begins to publish it.
 func startLive(t *testing.T, s *server, name string) *liveStream {
 	t.Helper()
+	return startLiveBeside(t, s, name, "", 0)
+}
+
+// startLiveBeside does so with a key, once so many others wait for the stream as well.
+func startLiveBeside(t *testing.T, s *server, name, query string, others int) *liveStream {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	l := &liveStream{
 		stop: cancel, sent: map[frameID]time.Time{}, arrived: map[frameID]time.Time{},
 		changed: make(chan struct{}),
 	}
 	l.viewing.Go(func() { l.view(t.Context(), s.flvURL(name)) })
-	if err := s.awaited(limit(t, startLimit), name); err != nil {
+	if err := s.awaitedBy(limit(t, startLimit), name, 1+others); err != nil {
 		t.Fatal(err)
 	}
 	var err error
-	if l.client, err = rtmp.Dial(ctx, s.publishURL(name), rtmp.ClientConfig{}); err != nil {
+	if l.client, err = rtmp.Dial(ctx, s.publishURL(name)+query, rtmp.ClientConfig{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.client.Publish(ctx); err != nil {

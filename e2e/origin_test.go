@@ -35,7 +35,10 @@ func (o origin) wsURL(name string) string {
 
 // awaited returns when a viewer waits for the stream by the admin API: a request that has been
 // sent need not have been read.
-func (o origin) awaited(ctx context.Context, name string) error {
+func (o origin) awaited(ctx context.Context, name string) error { return o.awaitedBy(ctx, name, 1) }
+
+// awaitedBy returns when so many viewers wait.
+func (o origin) awaitedBy(ctx context.Context, name string, viewers int) error {
 	for o.admin != "" {
 		f, err := fetch(ctx, o.admin+"/api/v1/streams")
 		if err != nil {
@@ -45,7 +48,7 @@ func (o origin) awaited(ctx context.Context, name string) error {
 		if err := json.Unmarshal(f.body, &list); err != nil {
 			return err
 		}
-		if list.Waiting[remux.StreamName(app+"/"+name).Redacted()] > 0 {
+		if list.Waiting[remux.StreamName(app+"/"+name).Redacted()] >= viewers {
 			return nil
 		}
 	}
