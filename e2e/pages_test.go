@@ -182,6 +182,7 @@ func TestConsoleShowsAndEndsAPublication(t *testing.T) {
 	d.until("document.getElementById('confirm').open")
 	d.press("Tab", "Enter")
 	d.until("document.getElementById('state').textContent === 'waits for its publisher'")
+	d.until("document.getElementById('findings').textContent.includes('Nobody publishes')")
 	d.until("document.getElementById('events').textContent.includes('ended by operator')")
 	d.noComplaints()
 

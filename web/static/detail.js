@@ -27,7 +27,7 @@ export function drawDetail(s, past) {
 // redraw replaces what is in a node if its source has changed.
 function drawFindings(s) {
   const list = findings(s).filter((f) => f.code !== 'encoder').map((f) => [f.code, f.severity, f.active, f.measured, f.advice]);
-  redraw('findings', list, () => {
+  redraw('findings', [s.state, list], () => {
     if (!list.some((f) => f[2] && f[1] === 'warning')) {
       const fine = el('li', 'fine', s.state === 'live' ? 'Nothing is wrong.' : 'Nobody publishes.');
       return [fine, ...list.map(finding)];
@@ -86,7 +86,7 @@ function drawPublication(s) {
   const rows = p ? [
     ['Publisher', `${p.remote} over ${p.protocol.toUpperCase()}`],
     ['Encoder', p.encoder || 'does not say'],
-    [p.end_reason ? 'Lasted' : 'For', span(p.uptime_seconds) + (p.end_reason ? `, ended: ${p.end_reason.replaceAll('-', ' ')}` : '')],
+    [p.end_reason ? 'Lasted' : 'For', span(p.uptime_seconds) + (p.end_reason ? `, ${p.end_reason.replaceAll('-', ' ')}` : '')],
     ['Received', `${bytes(p.counters.bytes)}, ${p.counters.video_frames} pictures, ${p.counters.audio_frames} audio frames`],
   ] : [];
   redraw('publication', rows, () => rows.flatMap(([name, value]) => [el('dt', '', name), el('dd', '', value)]));
