@@ -104,6 +104,13 @@ func startGuarded(t *testing.T, flags ...string) *guarded {
 		"--rtmps.addr=127.0.0.1:0", "--rtmps.cert=" + cert, "--rtmps.key=" + key,
 		"--log.level=debug", "--hls.segment=1s",
 	}, flags...)...)
+	ctx := limit(t, time.Minute)
+	g.patrol.admit(map[string]string{
+		"signed/show":  signedToken(ctx, t, "play", "signed/show", time.Hour),
+		"signed/brief": signedToken(ctx, t, "play", "signed/brief", time.Hour),
+		"jwt":          g.office.ticket(t, "play", "jwt/*", time.Hour),
+		"callback":     "good",
+	})
 	return g
 }
 

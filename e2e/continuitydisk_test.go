@@ -220,6 +220,8 @@ func TestAKillWhileTheDiskIsFullMakesNoPlaylistGoBack(t *testing.T) {
 		k.rtmp.lead(k.server.rtmp)
 	}
 	start()
+	k.server.excuse("a server that cannot know what the one before has listed gives up its addresses, which is checked here",
+		"playlist-unavailable", "segment-unavailable")
 	publisher := &reconnector{tags: readOddTags(t, src.path), url: at.publishURL("killed"), accepted: func() {}}
 	stop := publisher.start(ctx, t)
 	waitForHLS(ctx, t, k.url, 8)

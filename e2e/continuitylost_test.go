@@ -55,6 +55,7 @@ func TestALostDataDirectoryRepeatsNoAddress(t *testing.T) {
 		push.lead(s.rtmp)
 	}
 	start()
+	s.excuse("its files are deleted", "playlist-unavailable", "segment-unavailable")
 	publisher := &reconnector{tags: readOddTags(t, src.path), url: at.publishURL("lost"), accepted: func() {}}
 	stop := publisher.start(ctx, t)
 	url := at.hlsURL("lost")

@@ -37,6 +37,7 @@ func TestWhoPublishesMayFinish(t *testing.T) {
 	}
 	t.Logf("drained in %v", time.Since(began))
 	<-rec.done
+	report(t, "HLS", rec.hls.judge())
 	report(t, "FLV", rec.flv.faults)
 	report(t, "FLV", account(src.media, rec.flv.read(ctx, t), flvTolerance))
 

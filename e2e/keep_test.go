@@ -159,6 +159,7 @@ func callReferee(ctx context.Context, t *testing.T, options hlscheck.Options) *r
 	if options.HTTPClient == nil {
 		options.HTTPClient = viewerClient
 	}
+	refereed.Store(options.URL, true)
 	ctx, cancel := context.WithCancel(ctx)
 	r := &referee{Checker: hlscheck.New(options), cancel: cancel, done: make(chan struct{})}
 	go func() {

@@ -47,6 +47,7 @@ type recordings struct {
 // watch starts an HLS and an FLV player before anything is published. It returns
 // when both have asked for the stream; wait returns when both have seen its end.
 func watch(ctx context.Context, o origin, name string) *recordings {
+	refereed.Store(o.hlsURL(name), true)
 	r := &recordings{done: make(chan struct{})}
 	asked := make(chan struct{})
 	flvEnded := make(chan struct{})

@@ -20,6 +20,7 @@ func TestRefereeFindsNothing(t *testing.T) {
 			f := fixtureNamed(t, name)
 			src := f.make(t)
 			ctx := limit(t, time.Duration(f.seconds)*time.Second+grace+pushLimit)
+			refereed.Store(s.hlsURL(name), true)
 			checker := hlscheck.New(hlscheck.Options{
 				URL: s.hlsURL(name), AliasURL: s.http + "/" + app + "/" + name + ".m3u8", HTTPClient: viewerClient, Grace: grace,
 			})

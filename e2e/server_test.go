@@ -28,6 +28,9 @@ type server struct {
 	// rtmps and https are its addresses over TLS, if it has any.
 	rtmps, https string
 
+	patrol *patrol // watches its streams; nil in a benchmark
+	grace  time.Duration
+
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when the process and its output ended
 	err    error         // how it ended; valid after exited
@@ -68,7 +71,7 @@ func startServerIn(t *testing.T, dir string, flags ...string) *server {
 // launch is startServerIn with the command that runs a binary of Headwater.
 func launch(t testing.TB, dir string, command []string, flags ...string) *server {
 	t.Helper()
-	s := &server{storage: dir, exited: make(chan struct{})}
+	s := &server{storage: dir, grace: graceOf(flags), exited: make(chan struct{})}
 	args := append(command[1:len(command):len(command)], "serve",
 		"--rtmp.addr", "127.0.0.1:0", "--http.addr", "127.0.0.1:0", "--admin.addr", "127.0.0.1:0",
 		"--storage.dir", dir, "--log.format", "json",
@@ -86,10 +89,18 @@ func launch(t testing.TB, dir string, command []string, flags ...string) *server
 func (s *server) awaitReady(t testing.TB) {
 	t.Helper()
 	ready := make(chan readyRecord, 1)
+	seeOff := func() {}
+	if _, benchmark := t.(*testing.B); !benchmark {
+		var isNew bool
+		if s.patrol, isNew = patrolOf(s, s.grace); isNew {
+			seeOff = func() { s.patrol.verdict(t, s.storage) }
+		}
+	}
 	if err := s.start(ready); err != nil {
 		t.Fatalf("start headwater: %v", err)
 	}
 	t.Cleanup(func() { s.check(t) })
+	t.Cleanup(seeOff) // while it still serves
 
 	select {
 	case r := <-ready:
@@ -122,6 +133,9 @@ func (s *server) start(ready chan<- readyRecord) error {
 	go func() {
 		readers.Wait()
 		s.err = s.cmd.Wait()
+		if s.patrol != nil {
+			s.patrol.gone(s)
+		}
 		close(s.exited)
 	}()
 	return nil
@@ -136,10 +150,16 @@ func (s *server) follow(pipe io.Reader, ready chan<- readyRecord) {
 		s.mu.Unlock()
 		var r readyRecord
 		if json.Unmarshal([]byte(line), &r) == nil && r.Msg == "ready" {
+			if s.patrol != nil {
+				s.patrol.ready(s, "http://"+r.HTTP)
+			}
 			select {
 			case ready <- r:
 			default:
 			}
+		}
+		if s.patrol != nil {
+			s.patrol.follow([]byte(line))
 		}
 		if err != nil {
 			return

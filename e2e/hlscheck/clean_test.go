@@ -2,6 +2,7 @@ package hlscheck
 
 import (
 	"crypto/sha256"
+	"slices"
 	"testing"
 	"time"
 )
@@ -68,6 +69,20 @@ func TestCleanHistoriesHaveNoFindings(t *testing.T) {
 		"a publisher that returns with another size": func() *world {
 			w := newWorld(true, true)
 			republish(w)
+			return w
+		},
+		"a segment that is seen only after the outage that followed it": func() *world {
+			w := newWorld(true, true)
+			republish(w)
+			left := w.marks[0].At
+			w.versions[4].until = left.Add(time.Second)
+			w.marks = slices.Insert(w.marks, 1, Mark{ServerDown, left.Add(1500 * time.Millisecond)}, Mark{ServerUp, left.Add(8 * time.Second)})
+			w.spoil = append(w.spoil, func(h *History) {
+				again := h.Media[4]
+				h.Media[4].LastSeen, again.At = left.Add(time.Second), left.Add(10*time.Second)
+				setBody(&again, string(again.Body)+"# a segment\n")
+				h.Media = slices.Insert(h.Media, 5, again)
+			})
 			return w
 		},
 		"a forced cut": func() *world {

@@ -62,6 +62,16 @@ func overlaps(pauses []pause, a, b time.Time) bool {
 	return false
 }
 
+// began reports whether an outage began between a and b.
+func began(pauses []pause, a, b time.Time) bool {
+	for _, p := range pauses {
+		if p.outage && p.from.After(a) && p.from.Before(b) {
+			return true
+		}
+	}
+	return false
+}
+
 // waited returns how long a player that saw the newest segment at a had to wait
 // for the next one at b, not counting pauses. ok is false if a pause lasts past b.
 func waited(pauses []pause, a, b time.Time) (d time.Duration, ok bool) {
@@ -112,20 +122,21 @@ func checkTiming(r *rendition, pauses []pause, o Options, f *findings, m *Measur
 	}
 	for _, p := range pauses {
 		if !p.outage {
-			checkFrozen(r, p, f)
+			checkFrozen(r, p, pauses, f)
 		}
 	}
 }
 
 // checkFrozen checks that the playlist is byte-identical while the publisher is
-// away, but for the ENDLIST that may end it.
-func checkFrozen(r *rendition, p pause, f *findings) {
+// away, but for the ENDLIST that may end it. What was listed just before an outage
+// may be seen only after it.
+func checkFrozen(r *rendition, p pause, pauses []pause, f *findings) {
 	var frozen []byte
-	for _, v := range r.versions {
+	for i, v := range r.versions {
 		if !p.to.IsZero() && !v.At.Before(p.to) {
 			return
 		}
-		if v.At.Before(p.from.Add(settle)) {
+		if v.At.Before(p.from.Add(settle)) || i > 0 && began(pauses, r.versions[i-1].seenUntil(), v.At) {
 			frozen = v.Body
 			continue
 		}
