@@ -33,6 +33,7 @@ var debianPackage = map[string]string{
 	"vlc":            "vlc-bin vlc-plugin-base",
 	"python3":        "python3",
 	"strace":         "strace",
+	"streamlink":     "streamlink",
 }
 
 // runDir is the folder of one test run: the binary under test, the fixtures.

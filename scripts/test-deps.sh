@@ -22,6 +22,7 @@ commands=(
 	"setpriv util-linux"
 	"vlc vlc-bin"
 	"strace strace"
+	"streamlink streamlink"
 	"curl curl"
 	"promtool prometheus"
 	"logrotate logrotate"
@@ -31,7 +32,11 @@ commands=(
 elements=(
 	"videoconvert gstreamer1.0-plugins-base"
 	"flvmux gstreamer1.0-plugins-good"
+	"hlsdemux2 gstreamer1.0-plugins-good"
 	"rtmp2sink gstreamer1.0-plugins-bad"
+	"hlsdemux gstreamer1.0-plugins-bad"
+	"openh264dec gstreamer1.0-plugins-bad"
+	"faad gstreamer1.0-plugins-bad"
 	"x264enc gstreamer1.0-plugins-ugly"
 )
 
