@@ -45,6 +45,10 @@ func startSwift(t testing.TB, dir string, flags ...string) *server {
 	return launch(t, dir, []string{path}, flags...)
 }
 
+// loopGap is why EXTINF may seem too long where a publication that is a loop is cut.
+const loopGap = "between the last frame of a file and its first frame anew is more time than a frame's, and a server that is " +
+	"killed just then has listed only what came before"
+
 // publishLoop publishes a file again and again with `headwater publish`, until the test
 // ends or stop is called.
 func publishLoop(t testing.TB, file, url string) (stop func()) {
@@ -73,6 +77,7 @@ func TestCDN(t *testing.T) {
 	ctx := limit(t, 5*time.Minute)
 	dir := t.TempDir()
 	s := startSwift(t, dir)
+	s.excuse(loopGap, "extinf-implausible")
 	src := fixtureNamed(t, "mono-44k").make(t)
 	const name = "cdn"
 	stop := publishLoop(t, src.path, s.publishURL(name))

@@ -19,6 +19,7 @@ func TestSegmentsGoOutWithSendfile(t *testing.T) {
 	ctx := limit(t, 2*time.Minute)
 	trace := filepath.Join(t.TempDir(), "trace")
 	s := launchTraced(t, trace)
+	s.unwatched("all that the server sends is counted")
 	src := fixtureNamed(t, "baseline").make(t)
 	const name = "traced"
 	pushInBackground(ctx, t, src.path, s.publishURL(name))

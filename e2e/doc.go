@@ -20,6 +20,13 @@
 // differently: video without access unit delimiters and parameter sets, audio
 // without ADTS headers.
 //
+// # The referee
+//
+// Whoever starts a server has the referee of package hlscheck watch all HLS
+// streams of it, from their first publication to the test's end and through all
+// restarts: see [patrol]. A test that knows more calls it by itself. Rules that
+// cannot hold in a test are named in it, with the reason.
+//
 // # Load
 //
 // Most tests run at the speed of the clock and cost little, so many run side by

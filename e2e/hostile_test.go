@@ -33,6 +33,7 @@ const (
 // nothing and is not late, and nothing is left behind.
 func TestHostileConnectionsHarmNobody(t *testing.T) {
 	s := startServer(t, "--stream.grace", "1s")
+	s.unwatched("its descriptors and its memory are counted")
 	b := startBeside(t, s, "beside")
 	before := s.descriptors(t)
 	for _, a := range attacks() {

@@ -48,6 +48,7 @@ func idlers() []idler {
 func TestHostilePeersAreNotWaitedForLong(t *testing.T) {
 	// They come from one address and stand for peers from many.
 	s := startServer(t, "--stream.grace", "1s", "--rtmp.max_handshakes_per_ip", "1000")
+	s.unwatched("its descriptors and its memory are counted")
 	b := startBeside(t, s, "beside")
 	peers := idlers()
 	descriptors := s.descriptors(t)

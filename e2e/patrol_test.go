@@ -40,6 +40,7 @@ type patrol struct {
 	streams map[string]*patrolled
 	left    []string          // to the test
 	excused map[string]string // why, by rule
+	off     string            // why nothing is watched; "" if it is
 }
 
 // patrolled is a stream that is watched.
@@ -102,6 +103,13 @@ func (s *server) excuse(reason string, rules ...string) {
 	for _, rule := range rules {
 		s.patrol.excused[rule] = reason
 	}
+}
+
+// unwatched says why nobody may ask the server for more than the test does.
+func (s *server) unwatched(reason string) {
+	s.patrol.mu.Lock()
+	defer s.patrol.mu.Unlock()
+	s.patrol.off = reason
 }
 
 // admit gives tokens to watch with, by stream or app.
@@ -174,7 +182,7 @@ func (p *patrol) began(stream string, generation uint64) {
 		w.Mark(hlscheck.PublisherBack)
 		return
 	}
-	if _, ok := refereed.Load(p.http + "/" + stream + "/index.m3u8"); ok || p.ctx.Err() != nil {
+	if _, ok := refereed.Load(p.http + "/" + stream + "/index.m3u8"); ok || p.off != "" || p.ctx.Err() != nil {
 		p.left = append(p.left, stream)
 		return
 	}
@@ -242,6 +250,9 @@ func (p *patrol) verdict(t testing.TB, storage string) {
 	}
 	for rule, why := range p.excused {
 		t.Logf("%s is not held against the server: %s", rule, why)
+	}
+	if p.off != "" {
+		t.Logf("the referee does not watch: %s", p.off)
 	}
 	if len(p.left) > 0 {
 		t.Logf("watched by the test itself: %q", p.left)
