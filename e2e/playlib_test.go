@@ -70,6 +70,7 @@ func playGoRTMP(ctx context.Context, t *testing.T, s *server, name string) (play
 		return nil, err
 	}
 	t.Cleanup(func() { _ = c.Close() })
+	context.AfterFunc(ctx, func() { _ = c.Close() })
 	if deadline, ok := ctx.Deadline(); ok {
 		if err := c.SetDeadline(deadline); err != nil {
 			return nil, err

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"context"
+	"io"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -54,6 +56,14 @@ func TestAVersionThatDiesAsItTakesOverIsNotSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	watching, leave := context.WithCancel(ctx)
+	viewer := make(chan error, 1)
+	answer := open(watching, t, "GET", s.flvURL("test"))
+	go func() {
+		_, err := io.Copy(io.Discard, answer.Body)
+		viewer <- err
+	}()
+
 	writeProgram(t, program, diesAfterGo)
 	r.Mark(hlscheck.PublisherLeft)
 	signalUpgrade(t, pid)
@@ -71,6 +81,12 @@ func TestAVersionThatDiesAsItTakesOverIsNotSeen(t *testing.T) {
 	pid = s.awaitLog(ctx, t, "handed over", 2)
 	r.Mark(hlscheck.PublisherBack)
 	waitForPlaylist(ctx, t, s.hlsURL("test"), func(m *playlist.Media) bool { return m.MediaSequence > was.MediaSequence+10 })
+	select {
+	case err := <-viewer:
+		t.Errorf("the viewer was cut: %v", err)
+	default:
+	}
+	leave()
 	stopConnecting()
 	stop()
 	r.Mark(hlscheck.PublisherLeft)

@@ -99,6 +99,7 @@ type Hub struct {
 	// arrivals wait for a stream to be made.
 	arrivals map[StreamName]map[*arrival]struct{}
 	closed   bool
+	retired  bool  // see Retire
 	gone     tally // of streams that have ended
 }
 
@@ -133,9 +134,13 @@ func (h *Hub) Change(config Config) {
 func (h *Hub) Publish(name StreamName, publisher Publisher) (*Publication, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed {
+	if h.closed || h.retired {
 		return nil, ErrClosed
 	}
+	return h.publishLocked(name, publisher)
+}
+
+func (h *Hub) publishLocked(name StreamName, publisher Publisher) (*Publication, error) {
 	limits := h.limits.Load()
 	s := h.streams[name]
 	if s == nil {
@@ -180,8 +185,11 @@ func (h *Hub) Publish(name StreamName, publisher Publisher) (*Publication, error
 // newStream makes a stream and wakes who waits for it.
 func (h *Hub) newStream(name StreamName) *Stream {
 	s := &Stream{name: name, hub: h, created: h.now(), closed: make(chan struct{})}
-	for _, factory := range h.config.Sinks {
-		s.sinks = append(s.sinks, factory.NewSink(name))
+	if !h.retired {
+		for _, factory := range h.config.Sinks {
+			s.sinks = append(s.sinks, factory.NewSink(name))
+		}
+		s.made = len(s.sinks)
 	}
 	h.streams[name] = s
 	for a := range h.arrivals[name] {

@@ -37,6 +37,7 @@ type Stream struct {
 	generation  uint64
 	last        *Publication // the newest one, ended or not
 	sinks       []Sink
+	made        int // of the sinks, the first: the hub's factories made them
 	gop         gopCache
 	tracks      Tracks
 	begun       bool // sinks have been told of the current publication

@@ -207,7 +207,10 @@ func refusalStatus(code auth.Code) int {
 }
 
 // adminAccess is the gate as package admin wants it.
-type adminAccess struct{ *access }
+type adminAccess struct {
+	*access
+	denials *denials
+}
 
 func (a adminAccess) EndSession(id string) bool { return a.End(id) }
 
@@ -247,6 +250,9 @@ func (a adminAccess) Deny(d admin.Denial, ttl time.Duration) (any, int, error) {
 	e, ended, err := a.Gate.Deny(auth.Entry{Token: d.Token, Stream: auth.Pattern(d.Stream), Action: auth.Action(d.Action)}, ttl)
 	if errors.Is(err, auth.ErrEntry) || errors.Is(err, auth.ErrTTL) {
 		err = fmt.Errorf("%w: %w", admin.ErrInvalid, err)
+	}
+	if err == nil {
+		a.denials.tell(e)
 	}
 	return e, ended, err
 }

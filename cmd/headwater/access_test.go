@@ -223,7 +223,7 @@ func TestTheNamesThatViewersAskForAreRedactedWhereNobodyPublishes(t *testing.T) 
 		t.Fatal(refusal.Reason)
 	}
 	list := func() string {
-		list, _ := adminAccess{s.access}.Sessions("", 0, 100)
+		list, _ := adminAccess{access: s.access}.Sessions("", 0, 100)
 		return fmt.Sprint(list)
 	}
 	if got := list(); strings.Contains(got, "sk_8d2f9c11") || !strings.Contains(got, "live/sk…") {

@@ -38,6 +38,9 @@ func (s *server) hubEvents() remux.Events {
 			}
 		},
 		Finding: func(name remux.StreamName, p *remux.Publication, f remux.Finding) {
+			if s.retired.Load() { // it is the next process's finding, too
+				return
+			}
 			s.findings.hear(name, p, f)
 			t := events.FindingRaised
 			if !f.Active {

@@ -38,12 +38,13 @@ type fileTag struct {
 type flvFile struct {
 	r      *bufio.Reader
 	offset int64 // of the next byte in the file
+	maxTag int   // bytes of the largest tag
 	body   bytes.Buffer
 }
 
 // newFLVFile reads the header of the file.
 func newFLVFile(r io.Reader) (*flvFile, error) {
-	f := &flvFile{r: bufio.NewReaderSize(r, 64<<10)}
+	f := &flvFile{r: bufio.NewReaderSize(r, 64<<10), maxTag: maxFileTag}
 	var header [9]byte
 	if err := f.read(header[:]); err != nil {
 		return nil, fmt.Errorf("read FLV header: %w", endInside(err))
@@ -84,8 +85,8 @@ func (f *flvFile) tag() (fileTag, error) {
 		return fileTag{}, fmt.Errorf("type %d is neither audio, video nor script data", kind)
 	}
 	size := int(h[1])<<16 | int(h[2])<<8 | int(h[3])
-	if size > maxFileTag {
-		return fileTag{}, fmt.Errorf("%d bytes are more than the %d that are published", size, maxFileTag)
+	if size > f.maxTag {
+		return fileTag{}, fmt.Errorf("%d bytes are more than the %d that are published", size, f.maxTag)
 	}
 	// The body grows as it is read, so that a short file that declares much costs little.
 	f.body.Reset()

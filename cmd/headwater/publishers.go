@@ -63,15 +63,15 @@ func (p *publishers) sendTo(next *systemd.Next) error {
 }
 
 // letGo gives up what another process has taken, and begins to pass on what comes over TLS. The function that it returns
-// waits until that has ended, and ends it after a time.
-func (p *publishers) letGo() (wait func(time.Duration)) {
+// waits until that has ended, and ends it after a time, or when this process is asked to end.
+func (p *publishers) letGo(asked context.Context) (wait func(time.Duration)) {
 	if p == nil {
 		return func(time.Duration) {}
 	}
 	for _, c := range p.kept {
 		_ = c.Close() // this process's descriptor of it
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(asked)
 	var pumping sync.WaitGroup
 	for _, u := range p.pumps {
 		pumping.Go(func() { u.run(ctx) })

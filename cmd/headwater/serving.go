@@ -54,6 +54,7 @@ func (s *server) run(ctx context.Context) error {
 	for name, c := range s.certificates.all() {
 		s.followCertificate(name, c)
 	}
+	s.serveRelays()                           // before anything is published, of which nothing is to be missed
 	beginPublishers := s.takeOverPublishers() // before others can come who publish the same
 	for _, name := range listenerNames {
 		s.serve(name, s.listeners.get(name))
@@ -175,8 +176,6 @@ func (s *server) end() {
 	if s.hls != nil {
 		s.hls.Stop()
 	}
-	s.access.cancel()
-	s.access.wait()
 	for _, c := range s.certificates.all() {
 		c.unfollow()
 	}
@@ -184,15 +183,24 @@ func (s *server) end() {
 		s.unheard = time.Now()
 		s.listeners.close()
 		s.public.LastAnswers()
+		s.ingest.Refuse()
 	}
 	s.ingest.Drain()
-	s.hub.Close()
 	if handsOver {
-		gone = s.letGo(ctx)
+		if gone = s.letGo(ctx); gone {
+			s.stay(ctx)
+			ctx, cancel = context.WithTimeout(context.Background(), endTimeout)
+			defer cancel()
+			began = time.Now()
+		}
 	}
+	s.access.cancel()
+	s.access.wait()
+	s.hub.Close()
 	s.ingest.Close(ctx)
 	s.flv.Close(ctx)
 	s.ts.Close(ctx)
+	s.relayed.close(ctx)
 	if !handsOver {
 		s.closeStores(ctx, endTimeout)
 	}
@@ -200,10 +208,7 @@ func (s *server) end() {
 	if err := s.public.Shutdown(ctx); err != nil {
 		s.logger.Debug("connections were cut off", "error", err)
 	}
-	s.permit.cancel()
-	if err := s.private.Shutdown(ctx); err != nil {
-		_ = s.private.Close()
-	}
+	s.endPrivate(ctx)
 	if s.store != nil {
 		if err := s.store.Close(); err != nil {
 			s.logger.Warn("storage not closed", "error", err)
@@ -212,6 +217,14 @@ func (s *server) end() {
 	s.logger.Info("drained", "end_took", time.Since(began))
 	if handsOver && !gone {
 		s.upgrades.finish(s)
+	}
+}
+
+// endPrivate ends the private listener's connections.
+func (s *server) endPrivate(ctx context.Context) {
+	s.permit.cancel()
+	if err := s.private.Shutdown(ctx); err != nil {
+		_ = s.private.Close()
 	}
 }
 

@@ -35,6 +35,7 @@ type upgrader struct {
 	next       *systemd.Next
 	sockets    *systemd.Passed
 	publishers *publishers // nil if none go on there
+	relays     *relays     // nil if this process cannot go on for its viewers
 }
 
 func newUpgrader(signals <-chan os.Signal) *upgrader {
@@ -113,6 +114,9 @@ func (u *upgrader) prepare(ctx context.Context, s *server) error {
 // freeze stops the publishers so that the next process can go on with them, if it is of a version that can. Until it
 // does, they wait.
 func (u *upgrader) freeze(s *server) {
+	c := hubConfig(s.cfg())
+	c.Grace += keyframeWait + endTimeout // no stream ends meanwhile
+	s.hub.Change(c)
 	if !u.next.TakesConnections() {
 		s.logger.Warn("publishers have to connect again: the next process is of a version that cannot go on with them")
 		return
@@ -126,7 +130,7 @@ func (u *upgrader) freeze(s *server) {
 }
 
 // finish lets the next process begin, and waits until it serves. If it does not, this program is started once more, as
-// it is: whoever has connected meanwhile waits. In the end it passes on, for drain.timeout, what only this process can.
+// it is: whoever has connected meanwhile waits. In the end it passes on, for upgrade.timeout, what only this process can.
 func (u *upgrader) finish(s *server) {
 	if err := u.begin(u.next); err != nil {
 		s.logger.Error("the next process does not serve, this version is started again", "err", err)
@@ -135,21 +139,24 @@ func (u *upgrader) finish(s *server) {
 			s.logger.Error("nobody serves", "err", err)
 			u.sockets.Close()
 			u.publishers.end()
+			u.relays.served(false)
 			return
 		}
 	}
 	u.sockets.Close()
-	stop := u.publishers.letGo()
+	stop := u.publishers.letGo(s.asked)
 	s.logger.Info("handed over", "pid", u.next.PID, "nobody_accepted", time.Since(s.unheard))
 	s.notify(systemd.MainPID(u.next.PID))
+	u.relays.served(true)
 	if s.asked.Err() != nil { // to end, while this was handing over: it is the next process that is meant by now
 		u.next.Terminate()
 	}
-	stop(s.cfg().Drain.Timeout)
+	stop(s.cfg().Upgrade.Timeout)
 }
 
 // begin has a process that is prepared begin, and waits until it serves.
 func (u *upgrader) begin(next *systemd.Next) error {
+	u.relays.begin(next)
 	if err := next.Go(); err != nil {
 		return err
 	}
@@ -216,11 +223,14 @@ func answeredElsewhere(w http.ResponseWriter, _ *http.Request) {
 // letGo ends what two processes cannot use at once, and lets the next one begin. It says whether it could: a storage
 // that does not answer is used until this process has ended.
 func (s *server) letGo(ctx context.Context) bool {
+	s.retired.Store(true)
+	s.hub.Retire()
 	s.closeStores(ctx, handoverHooks)
 	if ctx.Err() != nil {
 		return false
 	}
-	s.edge.use(http.HandlerFunc(answeredElsewhere))
+	s.upgrades.relays = newRelays(s)
+	s.edge.use(s.upgrades.relays.pass())
 	if store, ok := s.store.(interface{ Unlock() error }); ok {
 		if err := store.Unlock(); err != nil {
 			s.logger.Warn("storage not unlocked", "error", err)
@@ -228,4 +238,11 @@ func (s *server) letGo(ctx context.Context) bool {
 	}
 	s.serving.Go(func() { s.upgrades.finish(s) })
 	return true
+}
+
+// stay goes on for live viewers, as long as there are any.
+func (s *server) stay(ctx context.Context) {
+	s.endPrivate(ctx)
+	s.upgrades.relays.wait(s.asked, s.cfg().Upgrade.Timeout)
+	s.upgrades.relays.end()
 }

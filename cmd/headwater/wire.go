@@ -60,6 +60,9 @@ type server struct {
 	reloads     *reloader       // nil if nobody reloads
 	upgrades    *upgrader       // nil if nobody upgrades
 	before      *systemd.Before // the process that hands over to this one; nil if there is none
+	relayed     *relayServer    // answers that; nil if there is none
+	denials     denials
+	retired     atomic.Bool // another process has taken over
 
 	// serving waits for the listeners that are served, and fail ends everything when one fails.
 	serving sync.WaitGroup

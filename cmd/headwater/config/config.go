@@ -44,6 +44,7 @@ type Config struct {
 	Hooks   Hooks
 	Log     Log
 	Drain   Drain
+	Upgrade Upgrade
 
 	// origins says where each value that is not a default came from, by key. Set by Load, then read only.
 	origins map[string]string
@@ -249,6 +250,11 @@ type Log struct {
 // Drain configures the end of the server.
 type Drain struct {
 	Timeout time.Duration // how long publishers may go on after SIGTERM or SIGINT
+}
+
+// Upgrade configures what happens when another process takes over.
+type Upgrade struct {
+	Timeout time.Duration // how long this process goes on for those who watch
 }
 
 // Default returns the configuration of a server that nobody configured.

@@ -195,6 +195,8 @@ var serverTable = []setting{
 
 	{key: "drain.timeout", def: "10s", changes: atOnce, help: "how long publishers may go on after SIGTERM, while no new ones are taken; then everything ends within 10s",
 		bind: func(c *Config) value { return duration(&c.Drain.Timeout, 0, 10*time.Minute) }},
+	{key: "upgrade.timeout", def: "1h", changes: atOnce, help: "how long a process that another one has taken over from goes on for those who watch HTTP-FLV, HTTP-TS and RTMP there",
+		bind: func(c *Config) value { return duration(&c.Upgrade.Timeout, 0, 30*24*time.Hour) }},
 }
 
 // find returns the row of a key.

@@ -50,6 +50,7 @@ type Before struct {
 	lines *bufio.Reader
 	bound []string
 	conns *net.UnixConn // over which connections come; nil if none do
+	relay *net.UnixConn // see Relays; nil if there is none
 }
 
 // FromBefore returns the process that hands over to this one, nil if there is none. It must be asked for before
@@ -77,6 +78,9 @@ func FromBefore() (*Before, error) {
 		if b.conns, err = unixConn(fd); err != nil {
 			return nil, fmt.Errorf("take over from the process before: %w", err)
 		}
+	}
+	if b.relay, err = relaySocket(); err != nil {
+		return nil, fmt.Errorf("take over from the process before: %w", err)
 	}
 	return b, nil
 }
@@ -136,6 +140,7 @@ func expect(lines *bufio.Reader, want string) error {
 type Next struct {
 	PID    int
 	conn   *os.File
+	relay  *net.UnixConn // see Dial
 	lines  *bufio.Reader
 	conns  *net.UnixConn // over which connections go
 	takes  bool          // the next process has said that it takes them
@@ -181,7 +186,7 @@ func (n *Next) Terminate() {
 
 // GiveUp ends the next process, and returns when it has ended.
 func (n *Next) GiveUp() {
-	_ = n.conn.Close()
+	n.Leave()
 	_ = n.conns.Close()
 	if p, err := os.FindProcess(n.PID); err == nil {
 		_ = p.Kill()

@@ -19,6 +19,8 @@ func (*Passed) Add(string, net.Listener, bool) error { return errors.ErrUnsuppor
 // Close does nothing.
 func (*Passed) Close() {}
 
+func receiveFile(*net.UnixConn) (byte, net.Conn, error) { return 0, nil, errors.ErrUnsupported }
+
 // Start fails.
 func (*Passed) Start(string, []string) (*Next, error) { return nil, errors.ErrUnsupported }
 

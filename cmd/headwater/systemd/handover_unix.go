@@ -79,8 +79,12 @@ func (p *Passed) Start(program string, args []string) (*Next, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("hand over: %w", err), ours.Close(), syscall.Close(theirs))
 	}
+	relay, theirRelay, err := connectionsPair()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("hand over: %w", err), ours.Close(), syscall.Close(theirs), conns.Close(), syscall.Close(theirConns))
+	}
 	files := []uintptr{0, 1, 2}
-	for _, fd := range append(p.fds[:len(p.fds):len(p.fds)], theirs, theirConns) {
+	for _, fd := range append(p.fds[:len(p.fds):len(p.fds)], theirs, theirConns, theirRelay) {
 		files = append(files, uintptr(fd))
 	}
 	var environ []string
@@ -93,14 +97,17 @@ func (p *Passed) Start(program string, args []string) (*Next, error) {
 		"LISTEN_PID="+parentPrefix+strconv.Itoa(os.Getpid()), "LISTEN_FDS="+strconv.Itoa(len(p.fds)),
 		"LISTEN_FDNAMES="+strings.Join(p.names, ":"), "LISTEN_HANDOVER="+strconv.Itoa(firstSocket+len(p.fds)),
 		"LISTEN_BOUND="+strings.Join(p.bound, ":"),
-		fmt.Sprintf("%s=%d:%d", connectionsVariable, firstSocket+len(p.fds)+1, connectionsFormat))
+		fmt.Sprintf("%s=%d:%d", connectionsVariable, firstSocket+len(p.fds)+1, connectionsFormat),
+		relayVariable+"="+strconv.Itoa(firstSocket+len(p.fds)+2))
 	pid, err := syscall.ForkExec(program, args, &syscall.ProcAttr{Env: environ, Files: files})
-	_, _ = syscall.Close(theirs), syscall.Close(theirConns)
+	_, _, _ = syscall.Close(theirs), syscall.Close(theirConns), syscall.Close(theirRelay)
 	if err != nil {
-		_, _ = ours.Close(), conns.Close()
+		_, _, _ = ours.Close(), conns.Close(), relay.Close()
 		return nil, fmt.Errorf("start %s: %w", program, err)
 	}
-	n := &Next{PID: pid, conn: ours, lines: bufio.NewReaderSize(ours, maxLine), conns: conns, exited: make(chan struct{})}
+	n := &Next{
+		PID: pid, conn: ours, lines: bufio.NewReaderSize(ours, maxLine), conns: conns, relay: relay, exited: make(chan struct{}),
+	}
 	go func() { // it ends with the process, or with this one
 		defer close(n.exited)
 		if process, err := os.FindProcess(pid); err == nil {
