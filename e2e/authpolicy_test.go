@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -102,12 +103,31 @@ func TestEachPolicyHoldsForEveryWayToWatch(t *testing.T) {
 			})
 		}
 	})
+	g.answersCurlOverHTTP2(ctx, t, "signed/show", tokens["signed/show"][0])
 	for way, address := range g.watchURLs("deny/show", "x") {
 		if got := status(ctx, t, "GET", address); got != 403 {
 			t.Errorf("%s of what nobody may watch is answered with %d", way, got)
 		}
 	}
 	g.believesNoHeader(ctx, t)
+}
+
+// answersCurlOverHTTP2 asks with a client that is not Go's, whose HTTP/2 is nghttp2.
+func (g *guarded) answersCurlOverHTTP2(ctx context.Context, t *testing.T, stream, token string) {
+	t.Helper()
+	urls := g.watchURLs(stream, token)
+	variants, _, _ := playlistURIs(ctx, t, urls["hls over HTTP/2"])
+	segments, _, _ := playlistURIs(ctx, t, variants[0])
+	for address, want := range map[string]string{
+		urls["hls over HTTP/2"]: "2 200", variants[0]: "2 200", segments[0]: "2 200",
+		g.https + "/" + stream + "/index.m3u8": "2 403",
+	} {
+		o := run(command(ctx, t, "curl", "--silent", "--show-error", "--insecure", "--http2", "--output", os.DevNull,
+			"--write-out", "%{http_version} %{response_code}", address))
+		if err := o.clean(); err != nil || o.stdout != want {
+			t.Errorf("curl got %q, want %q (%v)", o.stdout, want, err)
+		}
+	}
 }
 
 // guardsViewers reports whether viewers of a stream have to show something.

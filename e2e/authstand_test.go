@@ -149,7 +149,8 @@ func (g *guarded) watchURLs(stream, token string) map[string]string {
 		"flv": g.http + "/" + stream + ".flv" + query, "flv by path": g.http + path + ".flv",
 		"flv over HTTP/2": g.https + "/" + stream + ".flv" + query,
 		"ts":              g.http + "/" + stream + ".ts" + query, "ts by path": g.http + path + ".ts", "ts over HTTP/2": g.https + "/" + stream + ".ts" + query,
-		"websocket": "ws" + strings.TrimPrefix(g.http, "http") + "/" + stream + ".flv" + query,
+		"websocket by path": "ws" + strings.TrimPrefix(g.http, "http") + path + ".flv",
+		"websocket":         "ws" + strings.TrimPrefix(g.http, "http") + "/" + stream + ".flv" + query,
 	}
 }
 

@@ -19,6 +19,7 @@ const {values: options} = parseArgs({options: {profile: {type: 'string'}, chromi
 const browser = await puppeteer.launch({
   executablePath: options.chromium,
   userDataDir: options.profile,
+  acceptInsecureCerts: true, // those of tests are self-signed
   pipe: true, // Chromium ends with this process, however it ends
   args: [
     '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-dev-shm-usage',
