@@ -20,7 +20,7 @@ var upgradeSources = []struct {
 }{
 	{fixture: fixture{name: "upgrade-bframes", seconds: 30, size: "320x180", rate: "25", profile: "high", bframes: 2, audioRate: 48000, channels: 2}},
 	{late: 700 * time.Millisecond,
-		fixture: fixture{name: "upgrade-phase", seconds: 30, size: "320x180", rate: "30", profile: "main", gop: 3 * time.Second, audioRate: 44100, channels: 2}},
+		fixture: fixture{name: "upgrade-phase", seconds: 30, size: "320x180", rate: "30", profile: "main", gop: 1500 * time.Millisecond, audioRate: 44100, channels: 2}},
 	{fixture: fixture{name: "upgrade-sound", seconds: 30, audioRate: 44100, channels: 2}},
 	{late: 300 * time.Millisecond,
 		fixture: fixture{name: "upgrade-bitrate", seconds: 30, size: "640x360", rate: "25", profile: "main", bitrate: "6000k", audioRate: 48000, channels: 2}},
