@@ -69,7 +69,7 @@ func (m *measurer) settings(ctx context.Context) error {
 		{"WebSocket-FLV, 50 ms", []string{"--ws", "300"}},
 		{"RTMP, 50 ms", []string{"--rtmp", "300"}},
 		{"HTTP-TS, 50 ms", []string{"--ts", "300"}},
-		{"HLS", []string{"--hls", "300", "--warmup", "12s"}},
+		{"HLS", []string{"--hls", "300", "--warmup", "12s", "--duration", fmt.Sprintf("%ds", max(6, m.seconds))}}, // whole segments
 		{"5,000 HTTP-FLV of 600 kbit/s", []string{"--flv", "5000", "--bitrate", "600k", "--audio", "64k", "--size", "640x360",
 			"--warmup", "12s", "--duration", fmt.Sprintf("%ds", 4*m.seconds)}},
 		{"60 publishers", []string{"--publishers", "60"}},
