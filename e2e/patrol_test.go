@@ -161,7 +161,7 @@ func (p *patrol) follow(line []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch r.Msg {
-	case "publication began":
+	case "publication began", "publication goes on": // the latter after an upgrade
 		p.began(r.Stream, r.Generation)
 	case "publication ended":
 		w := p.streams[r.Stream]

@@ -64,6 +64,7 @@ func TestAVersionThatDiesAsItTakesOverIsNotSeen(t *testing.T) {
 		viewer <- err
 	}()
 
+	old := []int{pid}
 	writeProgram(t, program, diesAfterGo)
 	r.Mark(hlscheck.PublisherLeft)
 	signalUpgrade(t, pid)
@@ -74,6 +75,7 @@ func TestAVersionThatDiesAsItTakesOverIsNotSeen(t *testing.T) {
 	case <-ctx.Done():
 		t.Fatal("the publisher has not come back")
 	}
+	old = append(old, pid)
 	// It is a server like any other, and can be upgraded in turn.
 	install(t, path, program)
 	r.Mark(hlscheck.PublisherLeft)
@@ -87,6 +89,9 @@ func TestAVersionThatDiesAsItTakesOverIsNotSeen(t *testing.T) {
 	default:
 	}
 	leave()
+	for _, pid := range old {
+		eventually(ctx, t, "the end of the old processes", func() error { return notYet(hasEnded(pid), "one goes on") })
+	}
 	stopConnecting()
 	stop()
 	r.Mark(hlscheck.PublisherLeft)

@@ -61,6 +61,8 @@ func TestNoPublisherIsCutByUpgrades(t *testing.T) {
 		t.Fatal(err)
 	}
 	ignore := []string{"discontinuity-needless", "audio-overhead"}
+	s.excuse("times go on where another process does", ignore[0])
+	s.excuse("segments of a second have little sound for their tables", ignore[1])
 	first := upgradeSources[0].name
 	r := callReferee(ctx, t, hlscheck.Options{URL: s.hlsURL(first), Grace: grace, Slack: busySlack, Ignore: ignore})
 
