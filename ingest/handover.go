@@ -184,9 +184,9 @@ func (se *session) frozen(f *freeze, first []rtmp.Media) ([]byte, error) {
 	if state.Owner, err = json.Marshal(owner); err != nil {
 		return nil, err
 	}
-	more := se.readOn(f)
-	state.Unread = append(state.Unread, more...)
-	state.BytesIn += uint64(len(more))
+	before := len(state.Unread)
+	state.Unread = se.readOn(f, state.Unread)
+	state.BytesIn += uint64(len(state.Unread) - before)
 	return state.MarshalBinary()
 }
 
@@ -217,15 +217,15 @@ func (se *session) handOver(id uint32) (*handedPublication, []rtmp.Media) {
 	}, media
 }
 
-// readOn reads what comes until all have stopped.
-func (se *session) readOn(f *freeze) []byte {
+// readOn appends to b, which was read before, what comes until all have stopped.
+func (se *session) readOn(f *freeze, b []byte) []byte {
+	f.read.Add(int64(len(b)))
 	_ = se.nc.SetReadDeadline(time.Time{}) // if it fails, reading does
 	woken := make(chan struct{})
 	context.AfterFunc(f.ctx, func() {
 		defer close(woken)
 		_ = se.nc.SetReadDeadline(time.Now())
 	})
-	var b []byte
 	for len(b) < maxFrozen && f.read.Load() < maxFrozenAll {
 		b = slices.Grow(b, 64<<10)
 		n, err := se.nc.Read(b[len(b):min(cap(b), maxFrozen)])

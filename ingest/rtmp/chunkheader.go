@@ -134,11 +134,18 @@ func (c *chunkReader) continueMessage(s *chunkStream, size int) error {
 // beginMessage consumes a header of type 0, 1 or 2, which always begins a
 // message: an unfinished one on the same chunk stream is given up.
 func (c *chunkReader) beginMessage(s *chunkStream, format byte, size int) error {
-	if err := c.need(size + headerSize[format]); err != nil {
+	end := size + headerSize[format]
+	if err := c.need(end); err != nil {
 		return noEOF(err)
 	}
+	extended := uint24(c.buf[c.r+size:]) == extendedMark
+	if extended {
+		if err := c.need(end + 4); err != nil {
+			return noEOF(err)
+		}
+	}
+	// From here on it is there as a whole: of a part of it, which another reader may have to read again, nothing is kept.
 	h := c.buf[c.r+size:]
-	size += headerSize[format]
 	time := uint24(h)
 	if format < 2 {
 		s.length, s.kind = int(uint24(h[3:])), h[6]
@@ -146,13 +153,10 @@ func (c *chunkReader) beginMessage(s *chunkStream, format byte, size int) error 
 	if format == 0 {
 		s.streamID = binary.LittleEndian.Uint32(h[7:])
 	}
-	if s.extended = time == extendedMark; s.extended {
-		if err := c.need(size + 4); err != nil {
-			return noEOF(err)
-		}
-		copy(s.extendedBytes[:], c.buf[c.r+size:])
+	if s.extended = extended; extended {
+		copy(s.extendedBytes[:], c.buf[c.r+end:])
 		time = binary.BigEndian.Uint32(s.extendedBytes[:])
-		size += 4
+		end += 4
 	}
 	if format == 0 {
 		s.setAbsolute(time)
@@ -162,7 +166,7 @@ func (c *chunkReader) beginMessage(s *chunkStream, format byte, size int) error 
 		s.delta = time
 		s.timestamp += time
 	}
-	c.r += size
+	c.r += end
 	if s.open {
 		c.stats.skip(SkipInterrupted)
 		c.drop(s)

@@ -49,6 +49,7 @@ func (c *ServerConn) Freeze(first ...Media) (*State, error) {
 		s.Messages = append(s.Messages, MessageState(m))
 	}
 	c.chunks.freeze(s)
+	s.Unread = append(s.Unread, c.unread...) // what came from elsewhere may not have been used up yet
 	return s, nil
 }
 
@@ -124,6 +125,7 @@ func ResumeServerConn(nc net.Conn, config ServerConfig, s *State) (*ServerConn, 
 	if err := c.begin(time.Time{}, nil); err != nil {
 		return nil, fmt.Errorf("resume a connection: %w", err)
 	}
+	c.acknowledge() // a peer may wait for that before it sends more
 	return c, nil
 }
 

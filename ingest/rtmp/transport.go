@@ -84,10 +84,8 @@ func (t *transport) read(p []byte) (int, error) {
 		}
 		n, err := t.nc.Read(p)
 		if n > 0 {
-			if in := t.stats.bytesIn.Add(uint64(n)); in-t.acked >= t.window {
-				t.acked = in
-				t.send(appendControl(nil, typeAck, uint32(in))) // modulo 2^32
-			}
+			t.stats.bytesIn.Add(uint64(n))
+			t.acknowledge()
 			return n, nil
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) || t.parting.Load() {
@@ -96,6 +94,14 @@ func (t *transport) read(p []byte) (int, error) {
 		if err := t.tick(time.Now()); err != nil {
 			return 0, err
 		}
+	}
+}
+
+// acknowledge says what has come when the peer wants to hear of it.
+func (t *transport) acknowledge() {
+	if in := t.stats.bytesIn.Load(); in-t.acked >= t.window {
+		t.acked = in
+		t.send(appendControl(nil, typeAck, uint32(in))) // modulo 2^32
 	}
 }
 
