@@ -191,6 +191,10 @@ func TestAConnectionThatEndsOrPlaysIsNotFrozen(t *testing.T) {
 		t.Error("a player was frozen")
 	}
 	_, s, _ = aPublication(t, ServerConfig{})
+	s.conn.Suspend()
+	if err := s.end(t); !errors.Is(err, ErrSuspended) { // which reads no more
+		t.Fatal(err)
+	}
 	s.conn.fail(io.EOF)
 	if _, err := s.conn.Freeze(); err == nil {
 		t.Error("what has ended was frozen")
