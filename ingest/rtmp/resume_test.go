@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // carried returns a state as another process has it.
@@ -112,7 +113,10 @@ func TestAConnectionGoesOnElsewhere(t *testing.T) {
 	p, s, rest := aPublication(t, ServerConfig{})
 	state := frozen(t, s, Media{Type: TypeVideo, StreamID: 1, Timestamp: 70, Payload: []byte("first")})
 	state.Owner = json.RawMessage(`"owner"`)
-	p.send(rest[:100]) // whoever holds the connection reads this
+	p.send(rest[:100])                                             // whoever holds the connection reads this
+	if err := s.conn.nc.SetReadDeadline(time.Time{}); err != nil { // that with which it was suspended may be in force
+		t.Fatal(err)
+	}
 	raw := make([]byte, 100)
 	if _, err := io.ReadFull(s.conn.nc, raw); err != nil {
 		t.Fatal(err)
