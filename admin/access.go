@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -18,10 +19,21 @@ type Access interface {
 	EndSession(id string) bool
 	// Denylist returns entries in force likewise.
 	Denylist(after uint64, limit int) (list any, next uint64)
-	// Deny adds an entry and sends away whom it is about. An error that is a client's fault wraps ErrInvalid.
-	Deny(d Denial, ttl time.Duration) (entry any, ended int, err error)
-	// Allow removes an entry; false if there is none with that ID.
-	Allow(id string) bool
+	// Durable reports whether all entries would be in force after a restart.
+	Durable() bool
+	// Deny adds an entry and sends away whom it is about. An error that is a client's fault wraps ErrInvalid; ErrEnding is
+	// wrapped if nothing can change any more.
+	Deny(d Denial, ttl time.Duration) (Denied, error)
+	// Allow removes an entry; false if there is none with that ID. The error wraps ErrEnding.
+	Allow(id string) (bool, error)
+}
+
+// Denied is what came of a Denial.
+type Denied struct {
+	Entry any `json:"entry"`
+	Ended int `json:"ended"` // how many were sent away
+	// Durable is whether the entry would be in force after a restart. It is in force now, whatever this says.
+	Durable bool `json:"durable"`
 }
 
 // Denial is an entry to be: a token by its ID, or a stream by a pattern, for an action or for both ("").
@@ -35,6 +47,9 @@ type Denial struct {
 // ErrInvalid is wrapped by what Access.Deny returns for an entry that cannot be.
 var ErrInvalid = errors.New("invalid entry")
 
+// ErrEnding is wrapped by what Access.Deny and Access.Allow return when this process ends, or another serves by now.
+var ErrEnding = errors.New("nothing was changed")
+
 // errTwoBodies reports something behind the JSON of a body.
 var errTwoBodies = errors.New("more than one value")
 
@@ -42,13 +57,13 @@ var errTwoBodies = errors.New("more than one value")
 const maxDenial = 4 << 10
 
 func (h *handler) sessions(w http.ResponseWriter, r *http.Request) {
-	h.permissions(w, r, "sessions", func(after uint64, limit int) (any, uint64) {
+	h.permissions(w, r, "sessions", nil, func(after uint64, limit int) (any, uint64) {
 		return h.config.Access.Sessions(r.URL.Query().Get("stream"), after, limit)
 	})
 }
 
-// permissions answers with a page of a list whose IDs are numbers.
-func (h *handler) permissions(w http.ResponseWriter, r *http.Request, name string, get func(after uint64, limit int) (any, uint64)) {
+// permissions answers with a page of a list whose IDs are numbers, and more.
+func (h *handler) permissions(w http.ResponseWriter, r *http.Request, name string, more map[string]any, get func(after uint64, limit int) (any, uint64)) {
 	p, ok := parsePage(w, r)
 	if !ok {
 		return
@@ -59,6 +74,7 @@ func (h *handler) permissions(w http.ResponseWriter, r *http.Request, name strin
 	}
 	list, next := get(after, p.limit)
 	answer := map[string]any{name: list}
+	maps.Copy(answer, more)
 	if next > 0 {
 		answer["next"] = cursor(strconv.FormatUint(next, 10))
 	}
@@ -75,7 +91,7 @@ func (h *handler) endSession(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *handler) denylist(w http.ResponseWriter, r *http.Request) {
-	h.permissions(w, r, "denylist", h.config.Access.Denylist)
+	h.permissions(w, r, "denylist", map[string]any{"durable": h.config.Access.Durable()}, h.config.Access.Denylist)
 }
 
 func (h *handler) deny(w http.ResponseWriter, r *http.Request) {
@@ -99,23 +115,31 @@ func (h *handler) deny(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusBadRequest, "bad-request", `"ttl" is not a duration, such as "2h"`)
 		return
 	}
-	entry, ended, err := h.config.Access.Deny(d, ttl)
+	denied, err := h.config.Access.Deny(d, ttl)
 	switch {
 	case errors.Is(err, ErrInvalid):
 		problem(w, http.StatusBadRequest, "bad-request", err.Error())
+		return
+	case errors.Is(err, ErrEnding):
+		problem(w, http.StatusServiceUnavailable, "ending", err.Error())
 		return
 	case err != nil:
 		problem(w, http.StatusConflict, "denylist-full", err.Error())
 		return
 	}
-	h.did(w, r, "permission taken back by the API", "ended", ended, "ttl", ttl)
+	h.did(w, r, "permission taken back by the API", "ended", denied.Ended, "ttl", ttl, "durable", denied.Durable)
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	writeBody(w, http.StatusCreated, map[string]any{"entry": entry, "ended": ended})
+	writeBody(w, http.StatusCreated, denied)
 }
 
 func (h *handler) allow(w http.ResponseWriter, r *http.Request) {
-	if !h.config.Access.Allow(r.PathValue("id")) {
+	there, err := h.config.Access.Allow(r.PathValue("id"))
+	if err != nil {
+		problem(w, http.StatusServiceUnavailable, "ending", err.Error())
+		return
+	}
+	if !there {
 		problem(w, http.StatusNotFound, "not-found", "no entry has that ID, or it is over")
 		return
 	}

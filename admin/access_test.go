@@ -17,7 +17,14 @@ import (
 type gate struct{ denied []string }
 
 func (g *gate) EndSession(id string) bool { return id == "7" }
-func (g *gate) Allow(id string) bool      { return id == "1" }
+func (g *gate) Durable() bool             { return false }
+
+func (g *gate) Allow(id string) (bool, error) {
+	if id == "late" {
+		return false, ErrEnding
+	}
+	return id == "1", nil
+}
 
 func (g *gate) Sessions(stream string, after uint64, limit int) (any, uint64) {
 	return []string{fmt.Sprintf("%d sessions of %s after %d", limit, stream, after)}, after + 9
@@ -25,12 +32,15 @@ func (g *gate) Sessions(stream string, after uint64, limit int) (any, uint64) {
 
 func (g *gate) Denylist(uint64, int) (any, uint64) { return g.denied, 0 }
 
-func (g *gate) Deny(d Denial, ttl time.Duration) (any, int, error) {
+func (g *gate) Deny(d Denial, ttl time.Duration) (Denied, error) {
+	if d.Token == "late" {
+		return Denied{}, ErrEnding
+	}
 	if d.Token == "" && d.Stream == "" {
-		return nil, 0, fmt.Errorf("%w: empty", ErrInvalid)
+		return Denied{}, fmt.Errorf("%w: empty", ErrInvalid)
 	}
 	g.denied = append(g.denied, fmt.Sprintf("%s%s %s %v", d.Token, d.Stream, d.Action, ttl))
-	return map[string]string{"id": "1"}, 3, nil
+	return Denied{Entry: map[string]string{"id": "1"}, Ended: 3, Durable: d.Stream != ""}, nil
 }
 
 func send(h http.Handler, method, path, body string, header ...string) *httptest.ResponseRecorder {
@@ -71,6 +81,11 @@ func TestTheAPIRevokes(t *testing.T) {
 		{"DELETE", "/api/v1/sessions/8", "", 404, "has left"},
 		{"POST", "/api/v1/denylist", `{"token":"t-1","ttl":"2h"}`, 201, `"ended":3`},
 		{"POST", "/api/v1/denylist", `{"stream":"live/*","action":"play","ttl":"30s"}`, 201, `"id":"1"`},
+		{"POST", "/api/v1/denylist", `{"token":"t-1","ttl":"1h"}`, 201, `"durable":false`},
+		{"POST", "/api/v1/denylist", `{"stream":"live/a","ttl":"1h"}`, 201, `"durable":true`},
+		{"POST", "/api/v1/denylist", `{"token":"late","ttl":"1h"}`, 503, "nothing was changed"},
+		{"DELETE", "/api/v1/denylist/late", "", 503, "nothing was changed"},
+		{"GET", "/api/v1/denylist", "", 200, `"durable":false`},
 		{"POST", "/api/v1/denylist", `{"ttl":"30s"}`, 400, "invalid entry"},
 		{"POST", "/api/v1/denylist", `{"token":"t-1"}`, 400, "duration"},
 		{"POST", "/api/v1/denylist", `{"tokens":"t-1","ttl":"2h"}`, 400, "body must be"},

@@ -92,6 +92,12 @@ func (l *denylist) add(e Entry, ttl time.Duration) (Entry, error) {
 	}
 	l.lastID++
 	e.ID, e.Until = strconv.FormatUint(l.lastID, 10), l.now().Add(ttl).UTC().Truncate(time.Millisecond)
+	l.putLocked(e)
+	return e, nil
+}
+
+// putLocked adds an entry that has all it needs.
+func (l *denylist) putLocked(e Entry) {
 	if e.Token != "" {
 		if l.tokens == nil {
 			l.tokens = make(map[string][]*Entry)
@@ -101,7 +107,6 @@ func (l *denylist) add(e Entry, ttl time.Duration) (Entry, error) {
 		l.others = append(l.others, &e)
 	}
 	l.size.Add(1)
-	return e, nil
 }
 
 // removeLocked removes entries and returns how many.
@@ -146,8 +151,9 @@ func (g *Gate) Allow(id string) bool {
 }
 
 // Denylist returns the entries in force, in the order of their making.
-func (g *Gate) Denylist() []Entry {
-	l := &g.denylist
+func (g *Gate) Denylist() []Entry { return g.denylist.all().Entries }
+
+func (l *denylist) all() Denylist {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	list := []Entry{}
@@ -165,5 +171,5 @@ func (g *Gate) Denylist() []Entry {
 	slices.SortFunc(list, func(a, b Entry) int {
 		return cmp.Or(cmp.Compare(len(a.ID), len(b.ID)), cmp.Compare(a.ID, b.ID))
 	})
-	return list
+	return Denylist{Entries: list, LastID: l.lastID}
 }

@@ -82,14 +82,19 @@ func (d *Dir) Put(ctx context.Context, name string, parts [][]byte) error {
 	if err := checkName("put", name); err != nil {
 		return err
 	}
+	return d.write(ctx, name, parts, fileMode, d.options.Sync)
+}
+
+// write is Put for any name and mode. flush makes it return only when a power cut would not undo it.
+func (d *Dir) write(ctx context.Context, name string, parts [][]byte, mode fs.FileMode, flush bool) error {
 	temp := tempPrefix + rand.Text() + tempSuffix
-	folder, f, err := d.createIn(path.Dir(name), temp)
+	folder, f, err := d.createIn(path.Dir(name), temp, mode)
 	if err != nil {
 		return fmt.Errorf("put %s: %w", name, err)
 	}
 	defer func() { _ = folder.Close() }() // it was only used to find files
 	err = writeParts(ctx, f, parts)
-	if err == nil && d.options.Sync {
+	if err == nil && flush {
 		err = f.Sync()
 	}
 	err = errors.Join(err, f.Close())
@@ -99,7 +104,7 @@ func (d *Dir) Put(ctx context.Context, name string, parts [][]byte) error {
 	if err != nil {
 		return fmt.Errorf("put %s: %w", name, errors.Join(err, discard(folder, temp)))
 	}
-	if d.options.Sync {
+	if flush {
 		if err := d.syncFolder(path.Dir(name)); err != nil {
 			return fmt.Errorf("put %s: %w", name, err)
 		}
@@ -109,12 +114,12 @@ func (d *Dir) Put(ctx context.Context, name string, parts [][]byte) error {
 
 // createIn creates a file for writing in a folder, in which it can then be renamed without looking for the folder once
 // more: that takes two system calls for each folder above.
-func (d *Dir) createIn(name, file string) (folder *os.Root, f *os.File, err error) {
+func (d *Dir) createIn(name, file string, mode fs.FileMode) (folder *os.Root, f *os.File, err error) {
 	err = d.making(name, func(root *os.Root) error {
 		if folder, err = root.OpenRoot(name); err != nil {
 			return err
 		}
-		if f, err = folder.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode); err != nil {
+		if f, err = folder.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode); err != nil {
 			_ = folder.Close() // it was only used to look for the file
 		}
 		return err
@@ -141,7 +146,7 @@ func (d *Dir) making(folder string, do func(root *os.Root) error) error {
 		}
 		// Another goroutine may remove the folder while it is being made, which is no reason to fail.
 		err = d.root.Load().MkdirAll(folder, dirMode)
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) || err == nil && folder == "." { // which a removed folder still is to itself
 			err = d.revive()
 		}
 		if err != nil {

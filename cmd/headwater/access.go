@@ -210,6 +210,7 @@ func refusalStatus(code auth.Code) int {
 type adminAccess struct {
 	*access
 	denials *denials
+	file    *denyFile
 }
 
 func (a adminAccess) EndSession(id string) bool { return a.End(id) }
@@ -246,13 +247,40 @@ func (a adminAccess) Sessions(stream string, after uint64, limit int) (any, uint
 	return list, next
 }
 
-func (a adminAccess) Deny(d admin.Denial, ttl time.Duration) (any, int, error) {
-	e, ended, err := a.Gate.Deny(auth.Entry{Token: d.Token, Stream: auth.Pattern(d.Stream), Action: auth.Action(d.Action)}, ttl)
-	if errors.Is(err, auth.ErrEntry) || errors.Is(err, auth.ErrTTL) {
+func (a adminAccess) Deny(d admin.Denial, ttl time.Duration) (admin.Denied, error) {
+	var denied admin.Denied
+	var err error
+	denied.Durable, err = a.file.change(func() error {
+		e, ended, err := a.Gate.Deny(auth.Entry{Token: d.Token, Stream: auth.Pattern(d.Stream), Action: auth.Action(d.Action)}, ttl)
+		if err == nil {
+			denied.Entry, denied.Ended = e, ended
+			a.denials.tell(e)
+		}
+		return err
+	})
+	switch {
+	case errors.Is(err, auth.ErrEntry) || errors.Is(err, auth.ErrTTL):
 		err = fmt.Errorf("%w: %w", admin.ErrInvalid, err)
+	case errors.Is(err, errDenyClosed):
+		err = fmt.Errorf("%w: %w", admin.ErrEnding, err)
 	}
-	if err == nil {
-		a.denials.tell(e)
-	}
-	return e, ended, err
+	return denied, err
 }
+
+// errNoEntry reports an ID that no entry has.
+var errNoEntry = errors.New("no such entry")
+
+func (a adminAccess) Allow(id string) (bool, error) {
+	_, err := a.file.change(func() error {
+		if !a.Gate.Allow(id) {
+			return errNoEntry
+		}
+		return nil
+	})
+	if errors.Is(err, errDenyClosed) {
+		return false, fmt.Errorf("%w: %w", admin.ErrEnding, err)
+	}
+	return err == nil, nil
+}
+
+func (a adminAccess) Durable() bool { return a.file.durable() }

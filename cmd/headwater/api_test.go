@@ -64,6 +64,7 @@ func TestTheAPIIsWhatItsDocumentSays(t *testing.T) {
 	c.refusals()
 	c.permissions()
 	c.endings()
+	c.nothingMore()
 	c.guesses()
 	c.complete()
 }

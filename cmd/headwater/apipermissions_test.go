@@ -41,7 +41,7 @@ func (c *apiClient) permissions() {
 		TokenID string `json:"token_id"`
 	}
 	var list struct{ Sessions []session }
-	first, second := letIn(c.t, c.server, "ticket-1"), letIn(c.t, c.server, "ticket-2")
+	one, two := letIn(c.t, c.server, "ticket-1"), letIn(c.t, c.server, "ticket-2")
 	c.get("/api/v1/sessions?stream=live/test", &list)
 	var page struct {
 		Sessions []session
@@ -61,13 +61,13 @@ func (c *apiClient) permissions() {
 		ids[s.TokenID] = s.ID
 	}
 	c.ask("DELETE", "/api/v1/sessions/"+ids["ticket-1"], 204)
-	c.wait("ticket-1", first)
+	c.wait("ticket-1", one)
 	c.ask("DELETE", "/api/v1/sessions/none", 404)
 
 	if _, body := c.send("POST", "/api/v1/denylist", `{"token":"ticket-2","action":"play","ttl":"1h"}`, 201); !strings.Contains(string(body), `"ended":1`) {
 		c.t.Errorf("%s", body)
 	}
-	c.wait("ticket-2", second)
+	c.wait("ticket-2", two)
 	c.send("POST", "/api/v1/denylist", `{"stream":"other/*","ttl":"1h"}`, 201)
 	for _, wrong := range []string{``, `{"ttl":"1h"}`, `{"token":"a","ttl":"soon"}`, `{"token":"a","stream":"live/*","ttl":"1h"}`, `{"token":"a","ttl":"-1h"}`} {
 		c.send("POST", "/api/v1/denylist", wrong, 400)
@@ -83,18 +83,18 @@ func (c *apiClient) permissions() {
 		Next     string
 	}
 	c.get("/api/v1/denylist?limit=1", &denied)
-	if len(denied.Denylist) != 1 || denied.Denylist[0].ID != "1" || denied.Next == "" {
+	if len(denied.Denylist) != 1 || denied.Next == "" {
 		c.t.Fatalf("the first page: %+v", denied)
 	}
-	cursor := denied.Next
+	first, cursor := denied.Denylist[0].ID, denied.Next
 	denied.Next = ""
 	c.get("/api/v1/denylist?limit=1&cursor="+cursor, &denied)
-	if len(denied.Denylist) != 1 || denied.Denylist[0].ID != "2" || denied.Next != "" {
+	if len(denied.Denylist) != 1 || denied.Denylist[0].ID == first || denied.Next != "" {
 		c.t.Errorf("the second page: %+v", denied)
 	}
 	c.fillDenylist()
-	c.ask("DELETE", "/api/v1/denylist/1", 204)
-	c.ask("DELETE", "/api/v1/denylist/1", 404)
+	c.ask("DELETE", "/api/v1/denylist/"+first, 204)
+	c.ask("DELETE", "/api/v1/denylist/"+first, 404)
 }
 
 // fillDenylist leaves no room on it, as only who has the admin token can.
@@ -106,6 +106,14 @@ func (c *apiClient) fillDenylist() {
 		}
 	}
 	c.send("POST", "/api/v1/denylist", `{"token":"one-more","ttl":"1h"}`, 409)
+}
+
+// nothingMore finds the denylist as a server that ends, or has handed over, leaves it to the next.
+func (c *apiClient) nothingMore() {
+	c.t.Helper()
+	c.server.denyFile.close(c.t.Context())
+	c.send("POST", "/api/v1/denylist", `{"token":"too-late","ttl":"1h"}`, 503)
+	c.ask("DELETE", "/api/v1/denylist/1", 503)
 }
 
 // guesses shows wrong tokens until nobody listens any more.

@@ -33,6 +33,9 @@ func (s *server) ready() (bool, string) {
 	if reason := s.access.staleReason(); reason != "" {
 		reasons = append(reasons, reason)
 	}
+	if reason := s.denyFile.reason(); reason != "" {
+		reasons = append(reasons, reason)
+	}
 	if reason := s.expiredReason(); reason != "" {
 		reasons = append(reasons, reason)
 	}
@@ -51,6 +54,7 @@ func (s *server) run(ctx context.Context) error {
 	defer s.startAccessLog()()
 	s.events.Emit(events.Event{Type: events.ServerStarted, Data: events.Server{Version: currentVersion()}})
 	s.access.start()
+	s.denyFile.start()
 	for name, c := range s.certificates.all() {
 		s.followCertificate(name, c)
 	}
@@ -230,6 +234,7 @@ func (s *server) endPrivate(ctx context.Context) {
 
 // closeStores ends what is written to the disk; webhooks are posted for so long at most.
 func (s *server) closeStores(ctx context.Context, hooks time.Duration) {
+	s.denyFile.close(ctx)
 	if s.hls != nil {
 		s.hls.Close(ctx)
 	}

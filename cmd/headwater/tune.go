@@ -140,7 +140,7 @@ func (s *server) adminHandler(cfg *config.Config, token string) http.Handler {
 		Token:     token,
 		Permit:    s.permit.ctx,
 		Guard:     s.guard,
-		Access:    adminAccess{s.access, &s.denials},
+		Access:    adminAccess{s.access, &s.denials, s.denyFile},
 		Logger:    s.logger,
 	})
 }

@@ -62,6 +62,7 @@ type server struct {
 	before      *systemd.Before // the process that hands over to this one; nil if there is none
 	relayed     *relayServer    // answers that; nil if there is none
 	denials     denials
+	denyFile    *denyFile
 	retired     atomic.Bool // another process has taken over
 
 	// serving waits for the listeners that are served, and fail ends everything when one fails.
@@ -132,11 +133,16 @@ func (s *server) build() error {
 	if err := s.before.TakeOver(); err != nil {
 		return err
 	}
+	blobs, err := s.openStorage()
+	if err != nil && cfg.HLS.Enabled {
+		return fmt.Errorf("open storage: %w", err)
+	}
+	if err != nil {
+		s.logger.Warn("the denylist is in memory only", "err", err)
+	}
+	private, _ := s.store.(denyStore) // memory is none
+	s.denyFile = openDenyFile(s.access.Gate, private, s.logger)
 	if cfg.HLS.Enabled {
-		blobs, err := s.openStorage()
-		if err != nil {
-			return fmt.Errorf("open storage: %w", err)
-		}
 		c := hlsConfig(cfg)
 		c.Storage, c.Listed, c.Logger = blobs, s.segmentListed, s.logger
 		s.hls = hls.NewServer(c)
@@ -177,6 +183,7 @@ func (s *server) build() error {
 	return nil
 }
 
+// openStorage opens what HLS keeps its segments in. Without HLS the denylist alone is kept there.
 func (s *server) openStorage() (hls.Storage, error) {
 	if s.cfg().Storage.Kind == config.StorageMemory {
 		memory := storage.NewMemory(int64(s.cfg().Storage.MemoryLimit))
