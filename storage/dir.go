@@ -95,7 +95,9 @@ func (d *Dir) write(ctx context.Context, name string, parts [][]byte, mode fs.Fi
 	defer func() { _ = folder.Close() }() // it was only used to find files
 	err = writeParts(ctx, f, parts)
 	if err == nil && flush {
-		err = f.Sync()
+		if err = f.Sync(); err == nil {
+			err = ctx.Err() // a disk that hangs does so here, and nobody may want it any more
+		}
 	}
 	err = errors.Join(err, f.Close())
 	if err == nil {

@@ -27,12 +27,13 @@ func checkPrivate(op, name string) error {
 }
 
 // PutPrivate makes content that of a private file, in place of what it was, and returns when that would survive a power
-// cut, whatever Options.Sync is. On an error everything is as before, unless only flushing the folder has failed.
-func (d *Dir) PutPrivate(name string, content []byte) error {
+// cut, whatever Options.Sync is. On an error, and when ctx ends first, everything is as before, unless only flushing the
+// folder has failed.
+func (d *Dir) PutPrivate(ctx context.Context, name string, content []byte) error {
 	if err := checkPrivate("put", name); err != nil {
 		return err
 	}
-	return d.write(context.Background(), name, [][]byte{content}, privateMode, true)
+	return d.write(ctx, name, [][]byte{content}, privateMode, true)
 }
 
 // ReadPrivate returns the content of a private file, no more than its first limit bytes. The error wraps fs.ErrNotExist

@@ -18,7 +18,7 @@ func TestAPrivateFileIsReplacedWholeAndIsNoBlob(t *testing.T) {
 		t.Errorf("read what is not there: %v", err)
 	}
 	for _, content := range []string{"the first", "two"} {
-		if err := d.PutPrivate(".list", []byte(content)); err != nil {
+		if err := d.PutPrivate(t.Context(), ".list", []byte(content)); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := d.ReadPrivate(".list", 100); err != nil || string(got) != content {
@@ -41,7 +41,7 @@ func TestAPrivateFileIsReplacedWholeAndIsNoBlob(t *testing.T) {
 	if err := os.RemoveAll(folder); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.PutPrivate(".list", []byte("again")); err != nil {
+	if err := d.PutPrivate(t.Context(), ".list", []byte("again")); err != nil {
 		t.Errorf("put after the folder was removed: %v", err)
 	}
 	wantFiles(t, folder, ".list")
@@ -52,13 +52,13 @@ func TestAPrivateFileIsKeptAside(t *testing.T) {
 	d := openDir(t, folder, storage.Options{})
 	defer d.Close() //nolint:errcheck // a test's folder
 	for _, content := range []string{"one", "two"} {
-		if err := d.PutPrivate(".list", []byte(content)); err != nil {
+		if err := d.PutPrivate(t.Context(), ".list", []byte(content)); err != nil {
 			t.Fatal(err)
 		}
 		if err := d.KeepAside(".list", ".list.old"); err != nil {
 			t.Fatal(err)
 		}
-		if err := d.PutPrivate(".list", []byte("new")); err != nil {
+		if err := d.PutPrivate(t.Context(), ".list", []byte("new")); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := d.ReadPrivate(".list.old", 100); err != nil || string(got) != content {
@@ -72,7 +72,7 @@ func TestPrivateNamesBeginWithADot(t *testing.T) {
 	d := openDir(t, t.TempDir(), storage.Options{})
 	defer d.Close() //nolint:errcheck // a test's folder
 	for _, name := range []string{"", ".", "..", "list", ".a/b", "../.list", ".put-x.tmp", ".a\x00"} {
-		if err := d.PutPrivate(name, nil); !errors.Is(err, fs.ErrInvalid) {
+		if err := d.PutPrivate(t.Context(), name, nil); !errors.Is(err, fs.ErrInvalid) {
 			t.Errorf("put %q: %v", name, err)
 		}
 		if _, err := d.ReadPrivate(name, 1); !errors.Is(err, fs.ErrInvalid) {

@@ -134,11 +134,11 @@ func TestAFullDiskLeavesAPrivateFileAsItWas(t *testing.T) {
 	folder := t.TempDir()
 	d := openDir(t, folder, storage.Options{})
 	defer d.Close() //nolint:errcheck // a test's folder
-	if err := d.PutPrivate(".list", []byte("before")); err != nil {
+	if err := d.PutPrivate(t.Context(), ".list", []byte("before")); err != nil {
 		t.Fatal(err)
 	}
 	limitFileSize(t, 64<<10)
-	if err := d.PutPrivate(".list", bytes.Repeat([]byte("x"), 100<<10)); err == nil {
+	if err := d.PutPrivate(t.Context(), ".list", bytes.Repeat([]byte("x"), 100<<10)); err == nil {
 		t.Error("put more than fits")
 	}
 	if got, err := d.ReadPrivate(".list", 100); err != nil || string(got) != "before" {

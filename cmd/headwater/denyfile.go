@@ -30,7 +30,7 @@ var (
 
 // denyStore is where the denylist is kept: a storage.Dir.
 type denyStore interface {
-	PutPrivate(name string, content []byte) error
+	PutPrivate(ctx context.Context, name string, content []byte) error
 	ReadPrivate(name string, limit int64) ([]byte, error)
 	KeepAside(name, aside string) error
 }
@@ -44,6 +44,8 @@ type denyFile struct {
 	logger *slog.Logger
 	damage string // what could not be read at the start
 
+	ctx     context.Context // ends when the file may be another process's
+	cancel  context.CancelFunc
 	dirty   chan struct{} // has something when there is something to write
 	stop    chan struct{} // closed when no change comes any more
 	running sync.WaitGroup
@@ -68,6 +70,7 @@ func openDenyFile(gate *auth.Gate, store denyStore, logger *slog.Logger) *denyFi
 		gate: gate, store: store, logger: logger,
 		dirty: make(chan struct{}, 1), stop: make(chan struct{}), news: make(chan struct{}),
 	}
+	f.ctx, f.cancel = context.WithCancel(context.Background())
 	var saved auth.Denylist
 	if store != nil {
 		saved = f.read()
@@ -130,7 +133,7 @@ func (f *denyFile) write() error {
 	f.mu.Lock()
 	made := f.made
 	f.mu.Unlock()
-	err := f.store.PutPrivate(denyName, auth.AppendDenylist(nil, f.gate.SaveDenylist()))
+	err := f.store.PutPrivate(f.ctx, denyName, auth.AppendDenylist(nil, f.gate.SaveDenylist()))
 	f.mu.Lock()
 	before := f.failed
 	f.tried, f.failed = made, err
@@ -152,24 +155,30 @@ func (f *denyFile) write() error {
 // change makes a change of the denylist, which is in force then, and reports whether it would outlive this process. The
 // error is errDenyClosed or the change's own; nothing is changed then.
 func (f *denyFile) change(do func() error) (durable bool, err error) {
+	var number uint64
 	f.changing.RLock()
-	err = errDenyClosed
-	if !f.closed {
-		err = do()
+	if err = errDenyClosed; !f.closed {
+		if err = do(); err == nil {
+			number = f.count() // before it can be closed
+		}
 	}
 	f.changing.RUnlock()
 	if err != nil || f.store == nil {
 		return false, err
 	}
-	f.mu.Lock()
-	f.made++ // what is written from now on has it
-	change := f.made
-	f.mu.Unlock()
 	select {
 	case f.dirty <- struct{}{}:
 	default:
 	}
-	return f.await(change), nil
+	return f.await(number), nil
+}
+
+// count counts a change that is in force: what is written from now on has it.
+func (f *denyFile) count() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.made++
+	return f.made
 }
 
 // await waits until a change is in the file, or could not be written there.
@@ -246,6 +255,7 @@ func (f *denyFile) close(ctx context.Context) {
 	case <-done:
 	case <-ctx.Done(): // it is stuck in the storage
 	}
+	f.cancel()
 	if f.store != nil && f.unkept() > 0 {
 		f.logger.Error("changes of the denylist end with this process, they could not be written", "changes", f.unkept())
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -170,7 +171,7 @@ func (d *troubledDisk) set(full error, hangs chan struct{}) {
 	d.full, d.hangs = full, hangs
 }
 
-func (d *troubledDisk) PutPrivate(_ string, content []byte) error {
+func (d *troubledDisk) PutPrivate(ctx context.Context, _ string, content []byte) error {
 	d.mu.Lock()
 	full, hangs := d.full, d.hangs
 	d.mu.Unlock()
@@ -179,10 +180,10 @@ func (d *troubledDisk) PutPrivate(_ string, content []byte) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if full == nil {
+	if full == nil && ctx.Err() == nil {
 		d.content = content
 	}
-	return full
+	return errors.Join(full, ctx.Err())
 }
 
 func (d *troubledDisk) ReadPrivate(string, int64) ([]byte, error) { return nil, fs.ErrNotExist }
@@ -263,8 +264,23 @@ func TestADiskThatHangsHoldsUpNoRevocation(t *testing.T) {
 		disk.set(nil, nil)
 		close(hangs)
 		f.running.Wait()
+		if disk.content != nil {
+			t.Error("it was written when it may have been another process's file already")
+		}
+	})
+}
+
+func TestADiskThatAnswersLateIsNoFaultAnyMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hangs := make(chan struct{})
+		disk := &troubledDisk{hangs: hangs}
+		f, deny := onTroubledDisk(t, disk)
+		defer f.close(context.Background())
+		deny("first")
+		close(hangs)
+		synctest.Wait()
 		disk.has(t, 1)
-		if f.reason() != "" {
+		if !f.durable() || f.reason() != "" {
 			t.Errorf("it is written: %s", f.reason())
 		}
 	})
