@@ -12,7 +12,8 @@ import (
 	"github.com/headwater-live/headwater/remux"
 )
 
-// remoteConn is a connection whose other end this process cannot see: somebody else has taken its TLS off.
+// remoteConn is a connection whose other end this process cannot see: somebody else has taken its TLS off, or the other
+// end has reset it already, and the system forgotten who that was.
 type remoteConn struct {
 	net.Conn
 	remote net.Addr
@@ -62,6 +63,8 @@ func (s *Server) adopt(z Frozen) (*session, error) {
 	nc, protocol := z.Conn, protocolPlain
 	if handed.Protocol == protocolSecure {
 		protocol = protocolSecure
+	}
+	if protocol == protocolSecure || nc.RemoteAddr() == nil {
 		nc = remoteConn{Conn: nc, remote: net.TCPAddrFromAddrPort(handed.Remote)}
 	}
 	entry := s.admit(nc)

@@ -59,7 +59,11 @@ func (p *publishers) sendTo(next *systemd.Next) error {
 	if p != nil {
 		sent = p.sent
 	}
-	return next.SendConnections(sent, readyTimeout) // it waits for their end
+	left, err := next.SendConnections(sent, readyTimeout) // it waits for their end
+	for _, err := range left {
+		p.logger.Warn("a publisher has to connect again", "err", err)
+	}
+	return err
 }
 
 // letGo gives up what another process has taken, and begins to pass on what comes over TLS. The function that it returns

@@ -84,7 +84,10 @@ func (s *server) run(ctx context.Context) error {
 	}
 	s.end()
 	s.serving.Wait()
-	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, errHandedOver) {
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errHandedOver):
+		return s.upgrades.failed
+	case !errors.Is(cause, context.Canceled):
 		return cause
 	}
 	return nil

@@ -36,6 +36,7 @@ type upgrader struct {
 	sockets    *systemd.Passed
 	publishers *publishers // nil if none go on there
 	relays     *relays     // nil if this process cannot go on for its viewers
+	failed     error       // nobody has taken over, though this process let go
 }
 
 func newUpgrader(signals <-chan os.Signal) *upgrader {
@@ -136,7 +137,7 @@ func (u *upgrader) finish(s *server) {
 		s.logger.Error("the next process does not serve, this version is started again", "err", err)
 		u.next.GiveUp()
 		if u.next, err = u.again(); err != nil {
-			s.logger.Error("nobody serves", "err", err)
+			u.failed = fmt.Errorf("hand over: nobody serves any more: %w", err)
 			u.sockets.Close()
 			u.publishers.end()
 			u.relays.served(false)

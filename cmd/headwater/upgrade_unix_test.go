@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/headwater-live/headwater/cmd/headwater/config"
 )
@@ -82,4 +83,21 @@ func TestTheNextProcessIsAskedToEndInPlaceOfOneThatHasHandedOver(t *testing.T) {
 		text, _ := os.ReadFile(file)
 		return string(text) == "TERM\n"
 	})
+}
+
+// TestWhoCannotHandOverFails has a next process that is prepared and ends then. What is started in its place is this test,
+// which ends as it does not know the arguments.
+func TestWhoCannotHandOverFails(t *testing.T) {
+	said, ended := upgradable(t, `echo prepared >&9; read word <&9; exit 1`, "")
+	select {
+	case err := <-ended:
+		if err == nil || !strings.Contains(err.Error(), "nobody serves any more") {
+			t.Errorf("it ended with %v", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("the server has not ended")
+	}
+	if strings.Contains(said.String(), `"handed over"`) {
+		t.Errorf("it handed over:\n%s", said)
+	}
 }

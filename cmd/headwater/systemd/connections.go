@@ -75,31 +75,42 @@ func (n *Next) heardOffer() {
 // TakesConnections reports whether the next process, once it is prepared, can be sent connections.
 func (n *Next) TakesConnections() bool { return n.takes }
 
-// SendConnections sends connections, after Go. They stay open in this process.
-func (n *Next) SendConnections(all []Connection, within time.Duration) error {
+// SendConnections sends connections, after Go. They stay open in this process. What one of them has that cannot be sent
+// holds up no other: left says why some were left out.
+func (n *Next) SendConnections(all []Connection, within time.Duration) (left []error, err error) {
 	if err := n.conns.SetWriteDeadline(time.Now().Add(within)); err != nil {
-		return fmt.Errorf("hand connections over: %w", err)
+		return nil, fmt.Errorf("hand connections over: %w", err)
 	}
 	for _, c := range all {
-		if len(c.State) == 0 || len(c.State) > maxState {
-			return errors.New("hand a connection over: its state is too large, or empty")
-		}
-		header := binary.BigEndian.AppendUint32(nil, uint32(len(c.State)))
-		if err := sendDescriptor(n.conns, header, c.Conn); err != nil {
-			return fmt.Errorf("hand a connection over: %w", err)
-		}
-		if _, err := n.conns.Write(c.State); err != nil {
-			return fmt.Errorf("hand a connection over: %w", err)
+		if err := n.sendConnection(c); errors.Is(err, errUnfit) {
+			left = append(left, err)
+		} else if err != nil {
+			return left, fmt.Errorf("hand a connection over: %w", err)
 		}
 	}
 	if _, err := n.conns.Write(make([]byte, recordHeader)); err != nil {
-		return fmt.Errorf("hand connections over: %w", err)
+		return left, fmt.Errorf("hand connections over: %w", err)
 	}
-	return nil
+	return left, nil
+}
+
+// errUnfit is about one connection, and no other.
+var errUnfit = errors.New("it cannot be handed over")
+
+func (n *Next) sendConnection(c Connection) error {
+	if len(c.State) == 0 || len(c.State) > maxState {
+		return fmt.Errorf("%w: its state is too large, or empty", errUnfit)
+	}
+	header := binary.BigEndian.AppendUint32(nil, uint32(len(c.State)))
+	if err := sendDescriptor(n.conns, header, c.Conn); err != nil {
+		return err
+	}
+	_, err := n.conns.Write(c.State)
+	return err
 }
 
 // Connections returns those that the process before hands over; it sends them once it has let go. With an error come
-// those that came before it.
+// those that can be used: all but those that it names, and but those behind what is no record.
 func (b *Before) Connections(within time.Duration) ([]Connection, error) {
 	if b == nil || b.conns == nil {
 		return nil, nil
@@ -109,13 +120,17 @@ func (b *Before) Connections(within time.Duration) ([]Connection, error) {
 		return nil, fmt.Errorf("take connections over: %w", err)
 	}
 	var all []Connection
+	var unfit []error
 	for {
 		c, err := receiveConnection(b.conns)
 		switch {
+		case errors.Is(err, errUnfit) && len(unfit) < maxConnections:
+			unfit = append(unfit, fmt.Errorf("take a connection over: %w", err))
+			continue
 		case err != nil:
-			return all, fmt.Errorf("take connections over: %w", err)
+			return all, errors.Join(append(unfit, fmt.Errorf("take connections over: %w", err))...)
 		case c.Conn == nil:
-			return all, nil
+			return all, errors.Join(unfit...)
 		case len(all) >= maxConnections:
 			return all, errors.Join(errors.New("take connections over: there are too many"), c.Close())
 		}

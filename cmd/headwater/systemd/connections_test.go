@@ -54,7 +54,8 @@ func TestConnectionsGoOnInAnotherProcess(t *testing.T) {
 	large := bytes.Repeat([]byte("state"), 1<<20)
 	sent := make(chan error, 1)
 	go func() {
-		sent <- next.SendConnections([]Connection{{server, large}, {near, []byte("small")}}, long)
+		_, err := next.SendConnections([]Connection{{server, large}, {near, []byte("small")}}, long)
+		sent <- err
 		_, _ = server.Close(), near.Close() // the other process has them
 	}()
 	got, err := before.Connections(long)
@@ -119,14 +120,40 @@ func TestWhatIsNoConnectionIsAnError(t *testing.T) {
 	if _, err := before.Connections(time.Millisecond); err == nil {
 		t.Error("it waits for ever")
 	}
-	next, _ := ends(t)
+}
+
+// TestAConnectionThatCannotGoOverHoldsUpNobody has one that goes over stand between all kinds that do not.
+func TestAConnectionThatCannotGoOverHoldsUpNobody(t *testing.T) {
+	next, before := ends(t)
 	_, server := accepted(t)
+	_, closed := accepted(t)
+	_ = closed.Close()
 	pipe, _ := net.Pipe()
-	for _, bad := range []Connection{{server, nil}, {pipe, []byte("x")}} {
-		if err := next.SendConnections([]Connection{bad}, long); err == nil {
-			t.Error("what cannot be sent was sent")
+	sent := make(chan error, 1)
+	go func() {
+		if _, _, err := next.conns.WriteMsgUnix([]byte{0, 0, 0, 1, 'x'}, syscall.UnixRights(0), nil); err != nil { // a file
+			sent <- err
+			return
 		}
+		left, err := next.SendConnections([]Connection{
+			{server, nil}, {pipe, []byte("x")}, {closed, []byte("x")}, {server, make([]byte, maxState+1)}, {server, []byte("state")},
+		}, long)
+		if len(left) != 4 {
+			t.Errorf("left out: %v", left)
+		}
+		sent <- err
+	}()
+	got, err := before.Connections(long)
+	if err == nil {
+		t.Error("the file that has come is not named")
 	}
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 1 || string(got[0].State) != "state" {
+		t.Fatalf("%d connections have come", len(got))
+	}
+	_ = got[0].Close()
 }
 
 func TestConnectionsAreForProcessesThatKnowTheirFormat(t *testing.T) {

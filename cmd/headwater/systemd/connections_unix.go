@@ -5,6 +5,7 @@ package systemd
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -33,34 +34,40 @@ func Pair() (a, b net.Conn, err error) {
 func sendDescriptor(over *net.UnixConn, b []byte, conn net.Conn) error {
 	c, ok := conn.(syscall.Conn)
 	if !ok {
-		return errors.New("it has no socket")
+		return fmt.Errorf("%w: it has no socket", errUnfit)
 	}
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errUnfit, err)
 	}
 	var n int
 	var sendErr error
-	err = raw.Control(func(fd uintptr) {
+	if err := raw.Control(func(fd uintptr) {
 		n, _, sendErr = over.WriteMsgUnix(b, syscall.UnixRights(int(fd)), nil)
-	})
-	if err := errors.Join(err, sendErr); err != nil {
-		return err
+	}); err != nil { // it is closed
+		return fmt.Errorf("%w: %w", errUnfit, err)
+	}
+	if sendErr != nil {
+		return sendErr
 	}
 	_, err = over.Write(b[n:])
 	return err
 }
 
-// receiveConnection receives a connection; it is empty at the end of them.
+// receiveConnection receives a connection; it is empty at the end of them. After errUnfit the next one can be received.
 func receiveConnection(over *net.UnixConn) (c Connection, err error) {
 	header, rights := make([]byte, recordHeader), make([]byte, syscall.CmsgSpace(4))
-	n, m, _, _, err := over.ReadMsgUnix(header, rights)
+	n, m, flags, _, err := over.ReadMsgUnix(header, rights)
 	if err != nil {
 		return c, err
 	}
-	if m > 0 {
+	var unfit error
+	switch {
+	case flags&syscall.MSG_CTRUNC != 0:
+		unfit = fmt.Errorf("%w: this process may have no more descriptors", errUnfit)
+	case m > 0:
 		if c.Conn, err = connectionOf(rights[:m]); err != nil {
-			return Connection{}, err
+			unfit = fmt.Errorf("%w: %w", errUnfit, err)
 		}
 	}
 	defer func() {
@@ -76,8 +83,14 @@ func receiveConnection(over *net.UnixConn) (c Connection, err error) {
 		return c, err
 	}
 	size := binary.BigEndian.Uint32(header)
-	if size > maxState || (size == 0) != (c.Conn == nil) {
+	if size > maxState || (size == 0) != (c.Conn == nil && unfit == nil) {
 		return c, errors.New("a record is no connection with a state")
+	}
+	if unfit != nil {
+		if _, err = io.CopyN(io.Discard, over, int64(size)); err == nil {
+			err = unfit
+		}
+		return c, err
 	}
 	c.State = make([]byte, size)
 	_, err = io.ReadFull(over, c.State)

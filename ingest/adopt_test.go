@@ -1,0 +1,91 @@
+package ingest
+
+import (
+	"net"
+	"testing"
+
+	"github.com/headwater-live/headwater/ingest/rtmp"
+	"github.com/headwater-live/headwater/remux"
+)
+
+// reset returns the end of a TCP connection as another process gets it after the other end was reset: nobody knows any
+// more who that was.
+func reset(t *testing.T) net.Conn {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close() //nolint:errcheck // the connection stays
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close() //nolint:errcheck // its duplicate stays
+	if err := client.(*net.TCPConn).SetLinger(0); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server.Read(make([]byte, 1)); err == nil { // now it has come
+		t.Fatal("a connection that was reset can be read")
+	}
+	file, err := server.(*net.TCPConn).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close() //nolint:errcheck // its duplicate stays
+	conn, err := net.FileConn(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// TestAPublisherThatIsResetMeanwhileHoldsUpNobody has one of two publishers go while both are on their way. What it had
+// sent is published still.
+func TestAPublisherThatIsResetMeanwhileHoldsUpNobody(t *testing.T) {
+	first, here := counted(t, nil)
+	gone, stays := first.publish(""), first.dialTo(t, "stays")
+	send(t, gone, 0, 100)
+	send(t, stays, 0, 100)
+	here.await(t, "live/test", 0)
+	here.await(t, "live/stays", 0)
+	frozen := first.server.Freeze(0)
+	if len(frozen) != 2 {
+		t.Fatalf("%d were frozen", len(frozen))
+	}
+	for i := range frozen {
+		spoiled(t, &frozen[i], func(s *rtmp.State) {
+			if s.Streams[0].Name == "stays" {
+				return
+			}
+			_ = frozen[i].Conn.Close()
+			frozen[i].Conn = reset(t)
+			for at := range uint32(5) {
+				s.Unread = rtmp.AppendMessage(s.Unread, rtmp.ChunkStreamAudio, rtmp.TypeAudio, s.Streams[0].ID, 10_000+at*20, s.InChunkSize, sound(7000+at))
+			}
+		})
+	}
+	next, there := counted(t, nil)
+	next.server.Adopt(frozen)()
+	next.wantEnd(remux.EndDisconnected)
+	if got := there.of("live/test"); len(got) == 0 || got[len(got)-1] != 7004 {
+		t.Errorf("of the one that went there are %v", got)
+	}
+	send(t, stays, 10_000, 1)
+	there.await(t, "live/stays", 0)
+}
+
+// dialTo publishes under another name.
+func (o *origin) dialTo(t *testing.T, name string) *rtmp.Client {
+	t.Helper()
+	other := *o
+	other.url = o.url[:len(o.url)-len("test")] + name
+	return other.publish("")
+}
