@@ -84,7 +84,9 @@ func (s *Server) Freeze(wait time.Duration) []Frozen {
 	f.mu.Unlock()
 	f.stop()
 	f.sessions.Wait()
-	return f.frozen
+	frozen := f.frozen
+	f.frozen = nil // what they have sent is the caller's to forget
+	return frozen
 }
 
 // awaitStill waits until nobody publishes any more, and returns who does after that time.

@@ -75,6 +75,7 @@ func (p *publishers) letGo(asked context.Context) (wait func(time.Duration)) {
 	for _, c := range p.kept {
 		_ = c.Close() // this process's descriptor of it
 	}
+	p.sent, p.kept = nil, nil // with all that was read: this process may stay for long
 	ctx, cancel := context.WithCancel(asked)
 	var pumping sync.WaitGroup
 	for _, u := range p.pumps {

@@ -81,7 +81,10 @@ func (c *chunkReader) next() (message, error) {
 	for {
 		if len(c.first) > 0 {
 			m := c.first[0]
-			c.first = c.first[1:]
+			c.first[0] = message{} // whoever gets it decides how long it is kept
+			if c.first = c.first[1:]; len(c.first) == 0 {
+				c.first = nil
+			}
 			c.stats.messages.Add(1)
 			return m, nil
 		}

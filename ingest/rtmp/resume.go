@@ -1,6 +1,7 @@
 package rtmp
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -132,8 +133,8 @@ func ResumeServerConn(nc net.Conn, config ServerConfig, s *State) (*ServerConn, 
 // resume makes the reader stand where another one was frozen.
 func (c *chunkReader) resume(s *State) error {
 	c.chunkSize = s.InChunkSize
-	for _, m := range s.Messages {
-		c.first = append(c.first, message{kind: m.Type, streamID: m.StreamID, timestamp: m.Timestamp, payload: m.Payload})
+	for _, m := range s.Messages { // the configurations among them are kept as long as somebody publishes, and the state is not
+		c.first = append(c.first, message{kind: m.Type, streamID: m.StreamID, timestamp: m.Timestamp, payload: bytes.Clone(m.Payload)})
 	}
 	for i := range s.ChunkStreams {
 		state := &s.ChunkStreams[i]
