@@ -89,3 +89,34 @@ func (o *origin) dialTo(t *testing.T, name string) *rtmp.Client {
 	other.url = o.url[:len(o.url)-len("test")] + name
 	return other.publish("")
 }
+
+// TestWhoIsSentAwayWhileFrozenIsKnown ends publishers in all ways there are after they were frozen.
+func TestWhoIsSentAwayWhileFrozenIsKnown(t *testing.T) {
+	for name, end := range map[string]func(*door, *origin) bool{
+		"nobody":          nil,
+		"the permission":  func(d *door, _ *origin) bool { d.endAll(EndRevoked); return true },
+		"the stream":      func(_ *door, o *origin) bool { return o.hub.Stream("live/test").EndPublication(remux.EndKicked) },
+		"the publication": func(_ *door, o *origin) bool { return o.hub.Stream("live/test").EndGeneration(1, remux.EndKicked) },
+	} {
+		d := &door{decision: Decision{Allowed: true}}
+		o, here := counted(t, func(c *Config) { c.MayPublish = d.decide })
+		c := o.publish("")
+		send(t, c, 0, 100)
+		here.await(t, "live/test", 0)
+		frozen := o.server.Freeze(0)
+		if len(frozen) != 1 || frozen[0].Ended() {
+			t.Fatalf("%s: %d were frozen, or it has ended", name, len(frozen))
+		}
+		d.wantLeft(t, 0)
+		if end != nil && !end(d, o) {
+			t.Errorf("%s: nobody was found to be ended", name)
+		}
+		if frozen[0].Ended() != (end != nil) {
+			t.Errorf("%s: ended: %t", name, frozen[0].Ended())
+		}
+		frozen[0].Leave()
+		frozen[0].Leave()
+		d.wantLeft(t, 1)
+		_ = frozen[0].Conn.Close()
+	}
+}

@@ -36,6 +36,22 @@ type Frozen struct {
 	Conn net.Conn
 	// State is what Adopt wants to know of it. It is secret.
 	State []byte
+
+	publications []*publication // that were handed over, and have not left
+}
+
+// Ended reports whether somebody has ended it since: a permission was taken back, or a publication ended. Then it is not
+// to go on.
+func (z *Frozen) Ended() bool {
+	return slices.ContainsFunc(z.publications, func(p *publication) bool { return p.permit.Err() != nil || p.TakenBack() })
+}
+
+// Leave counts its publishers out, once it has gone elsewhere or nowhere.
+func (z *Frozen) Leave() {
+	for _, p := range z.publications {
+		p.leave()
+	}
+	z.publications = nil
 }
 
 // freeze is what Freeze is at.
@@ -154,45 +170,49 @@ type handedPublication struct {
 func (se *session) freeze(f *freeze, first ...rtmp.Media) {
 	defer f.sessions.Done()
 	se.wire.endTurn()
-	state, err := se.frozen(f, first)
-	if err != nil {
+	z := Frozen{Conn: se.nc}
+	if r, ok := se.nc.(remoteConn); ok {
+		z.Conn = r.Conn
+	}
+	if err := se.frozen(f, &z, first); err != nil {
+		z.Leave()
 		se.end(err)
 		return
 	}
-	conn := se.nc
-	if r, ok := conn.(remoteConn); ok {
-		conn = r.Conn
-	}
-	f.add(Frozen{Conn: conn, State: state})
+	f.add(z)
 	se.server.forget(se.nc)
 }
 
-// frozen ends the publications and returns the session's state.
-func (se *session) frozen(f *freeze, first []rtmp.Media) ([]byte, error) {
+// frozen ends the publications and fills in what z has of the session.
+func (se *session) frozen(f *freeze, z *Frozen, first []rtmp.Media) error {
 	owner := handedSession{Remote: addrPort(se.nc.RemoteAddr()), Protocol: se.protocol}
 	var preamble []rtmp.Media
 	for id := range se.publications {
+		p := se.publications[id]
 		h, media := se.handOver(id)
 		if h == nil {
-			return nil, remux.ErrFenced
+			return remux.ErrFenced
 		}
+		z.publications = append(z.publications, p)
 		owner.Publications = append(owner.Publications, *h)
 		preamble = append(preamble, media...)
 	}
 	state, err := se.conn.Freeze(append(preamble, first...)...)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if state.Owner, err = json.Marshal(owner); err != nil {
-		return nil, err
+		return err
 	}
 	before := len(state.Unread)
 	state.Unread = se.readOn(f, state.Unread)
 	state.BytesIn += uint64(len(state.Unread) - before)
-	return state.MarshalBinary()
+	z.State, err = state.MarshalBinary()
+	return err
 }
 
-// handOver ends a publication for another process to go on with; nil if it has ended before.
+// handOver ends a publication for another process to go on with; nil if it has ended before. It has not left then: until
+// it is there, it can be taken back.
 func (se *session) handOver(id uint32) (*handedPublication, []rtmp.Media) {
 	p := se.publications[id]
 	close(p.over)
@@ -201,7 +221,6 @@ func (se *session) handOver(id uint32) (*handedPublication, []rtmp.Media) {
 	if ok {
 		delete(se.publications, id)
 		se.entry.publishing.Add(-1)
-		p.leave()
 		se.log.Info("publication ended", "stream", string(p.name), "generation", p.Generation(), "reason", string(p.Reason()))
 	} else {
 		p.over = make(chan struct{}) // for its end, which is as usual

@@ -225,7 +225,12 @@ func (o *origin) handedTo(t *testing.T, next *origin, change func(*Frozen)) (sta
 	if change != nil {
 		change(&frozen[0])
 	}
-	return next.server.Adopt(frozen)
+	if frozen[0].Ended() {
+		t.Error("it has ended meanwhile")
+	}
+	start = next.server.Adopt(frozen)
+	frozen[0].Leave()
+	return start
 }
 
 func TestAPublisherGoesOnWithItsPermission(t *testing.T) {

@@ -65,3 +65,20 @@ func (p *Publication) HandOver() (preamble []Message, properties []flvtag.Proper
 	}
 	return preamble, slices.Clone(p.properties), true
 }
+
+// TakenBack reports whether the publication was to end after HandOver. It must not go on then.
+func (p *Publication) TakenBack() bool {
+	p.stream.mu.Lock()
+	defer p.stream.mu.Unlock()
+	return p.takenBack
+}
+
+// takeBack ends the newest publication, which has ended, if it is being handed over. The caller holds mu.
+func (s *Stream) takeBack() bool {
+	p := s.last
+	if p == nil || p.reason != EndUpgrade || p.takenBack {
+		return false
+	}
+	p.takenBack = true
+	return true
+}

@@ -128,3 +128,29 @@ func TestAStreamThatIsHandedOverDoesNotEndForThoseWhoHear(t *testing.T) {
 		}
 	}
 }
+
+func TestAPublicationIsTakenBackWhileItIsHandedOver(t *testing.T) {
+	s := newSession(t)
+	s.start()
+	stream, generation := s.pub.stream, s.pub.Generation()
+	if _, _, ok := s.pub.HandOver(); !ok || s.pub.TakenBack() {
+		t.Fatal("it could not be handed over, or is taken back")
+	}
+	if stream.EndGeneration(generation+1, EndKicked) || s.pub.TakenBack() {
+		t.Error("another one was taken back")
+	}
+	if !stream.EndGeneration(generation, EndKicked) || !s.pub.TakenBack() {
+		t.Error("it was not taken back")
+	}
+	if stream.EndPublication(EndKicked) || stream.EndGeneration(generation, EndKicked) {
+		t.Error("it was taken back twice")
+	}
+	next, err := s.hub.Publish(stream.Name(), Publisher{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next.End(EndUnpublished)
+	if stream.EndPublication(EndKicked) || next.TakenBack() {
+		t.Error("one that has ended was taken back")
+	}
+}

@@ -41,6 +41,8 @@ type Publication struct {
 	ended   bool
 	endedAt time.Time
 	reason  EndReason
+	// takenBack: it was to end after HandOver.
+	takenBack bool
 	video   videoTrack
 	audio   audioTrack
 	// held are messages that wait for the verdict on a jump, in arrival order.

@@ -102,21 +102,24 @@ func (s *Stream) Live() bool {
 	return s.publication != nil
 }
 
-// EndPublication ends the current publication, if there is one.
+// EndPublication ends the current publication, if there is one, or takes back one that is being handed over.
 func (s *Stream) EndPublication(reason EndReason) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.publication == nil {
-		return false
+		return s.takeBack()
 	}
 	s.endLocked(s.publication, reason)
 	return true
 }
 
-// EndGeneration ends the current publication if it is the one of that generation.
+// EndGeneration is EndPublication if the publication is the one of that generation.
 func (s *Stream) EndGeneration(generation uint64, reason EndReason) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.publication == nil && s.generation == generation {
+		return s.takeBack()
+	}
 	if s.publication == nil || s.publication.generation != generation {
 		return false
 	}

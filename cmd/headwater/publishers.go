@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,9 +21,23 @@ const keyframeWait = 4 * time.Second
 // publishers are those that go on in the next process. Their connections stay open here until that one serves.
 type publishers struct {
 	logger *slog.Logger
-	sent   []systemd.Connection
-	kept   []net.Conn // of those without TLS
-	pumps  []pump
+	all    []*handed
+}
+
+// handed is one of them.
+type handed struct {
+	ingest.Frozen
+	sent net.Conn // what the next process gets
+	pump *pump    // nil for one without TLS
+}
+
+// end closes its connections: it goes on nowhere.
+func (h *handed) end() {
+	h.Leave()
+	_ = h.sent.Close()
+	if h.pump != nil {
+		_, _ = h.pump.secure.Close(), h.pump.near.Close()
+	}
 }
 
 // pump passes on what comes over TLS, which cannot be handed over: its keys are this process's.
@@ -32,32 +47,39 @@ type pump struct{ secure, near net.Conn }
 func (s *server) freezePublishers() *publishers {
 	p := &publishers{logger: s.logger}
 	for _, z := range s.ingest.Freeze(keyframeWait) {
-		if _, secure := z.Conn.(*tls.Conn); !secure {
-			p.kept = append(p.kept, z.Conn)
-			p.sent = append(p.sent, systemd.Connection{Conn: z.Conn, State: z.State})
-			continue
+		h := &handed{Frozen: z, sent: z.Conn}
+		if _, secure := z.Conn.(*tls.Conn); secure {
+			near, far, err := systemd.Pair()
+			if err != nil {
+				s.logger.Warn("a publisher has to connect again", "remote", z.Conn.RemoteAddr().String(), "err", err)
+				h.end()
+				continue
+			}
+			h.sent, h.pump = far, &pump{secure: z.Conn, near: near}
 		}
-		near, far, err := systemd.Pair()
-		if err != nil {
-			s.logger.Warn("a publisher has to connect again", "remote", z.Conn.RemoteAddr().String(), "err", err)
-			_ = z.Conn.Close()
-			continue
-		}
-		p.pumps = append(p.pumps, pump{secure: z.Conn, near: near})
-		p.kept = append(p.kept, far)
-		p.sent = append(p.sent, systemd.Connection{Conn: far, State: z.State})
+		p.all = append(p.all, h)
 	}
 	return p
 }
 
-// sendTo gives the publishers to a process that has been told to begin.
+// sendTo gives the publishers to a process that has been told to begin, but for those who were sent away meanwhile.
 func (p *publishers) sendTo(next *systemd.Next) error {
 	if !next.TakesConnections() {
 		return nil
 	}
 	var sent []systemd.Connection
 	if p != nil {
-		sent = p.sent
+		p.all = slices.DeleteFunc(p.all, func(h *handed) bool {
+			ended := h.Ended()
+			if ended {
+				p.logger.Info("a publisher does not go on: it was ended while it waited", "remote", h.Conn.RemoteAddr().String())
+				h.end()
+			}
+			return ended
+		})
+		for _, h := range p.all {
+			sent = append(sent, systemd.Connection{Conn: h.sent, State: h.State})
+		}
 	}
 	left, err := next.SendConnections(sent, readyTimeout) // it waits for their end
 	for _, err := range left {
@@ -72,18 +94,21 @@ func (p *publishers) letGo(asked context.Context) (wait func(time.Duration)) {
 	if p == nil {
 		return func(time.Duration) {}
 	}
-	for _, c := range p.kept {
-		_ = c.Close() // this process's descriptor of it
-	}
-	p.sent, p.kept = nil, nil // with all that was read: this process may stay for long
 	ctx, cancel := context.WithCancel(asked)
 	var pumping sync.WaitGroup
-	for _, u := range p.pumps {
-		pumping.Go(func() { u.run(ctx) })
+	pumps := 0
+	for _, h := range p.all {
+		h.Leave()
+		_ = h.sent.Close() // this process's descriptor of it
+		if u := h.pump; u != nil {
+			pumps++
+			pumping.Go(func() { u.run(ctx) })
+		}
 	}
+	p.all = nil // with all that was read: this process may stay for long
 	return func(timeout time.Duration) {
-		if len(p.pumps) > 0 {
-			p.logger.Info("passing on what publishers send over TLS", "publishers", len(p.pumps), "timeout", timeout)
+		if pumps > 0 {
+			p.logger.Info("passing on what publishers send over TLS", "publishers", pumps, "timeout", timeout)
 		}
 		over := time.AfterFunc(timeout, cancel)
 		pumping.Wait()
@@ -97,11 +122,8 @@ func (p *publishers) end() {
 	if p == nil {
 		return
 	}
-	for _, c := range p.kept {
-		_ = c.Close()
-	}
-	for _, u := range p.pumps {
-		_, _ = u.secure.Close(), u.near.Close()
+	for _, h := range p.all {
+		h.end()
 	}
 }
 

@@ -127,7 +127,7 @@ func (u *upgrader) freeze(s *server) {
 	}
 	began := time.Now()
 	u.publishers = s.freezePublishers()
-	s.logger.Info("publishers wait for the next process", "publishers", len(u.publishers.sent), "took", time.Since(began))
+	s.logger.Info("publishers wait for the next process", "publishers", len(u.publishers.all), "took", time.Since(began))
 }
 
 // finish lets the next process begin, and waits until it serves. If it does not, this program is started once more, as
