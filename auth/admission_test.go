@@ -68,3 +68,23 @@ func TestAnAdmissionLetsInWithoutAskingAgain(t *testing.T) {
 		}
 	}
 }
+
+// TestAPermissionOfAlmostForEverCanBeSaid has what comes of a token whose time is in milliseconds.
+func TestAPermissionOfAlmostForEverCanBeSaid(t *testing.T) {
+	now := at(jwtNow)
+	far := time.Unix(jwtNow*1000, 0)
+	here := NewGate(GateConfig{Publish: policyOf(func(Request) Decision { return Decision{Allowed: true, Expires: far} }), Now: now.now})
+	r := asking(Publish, "live/test", "")
+	d := expect(t, here, r, "")
+	if cause := admitted(t, here.Admit(r, d), nil, GateConfig{Now: now.now}); cause != "" {
+		t.Errorf("it was sent away: %s", cause)
+	}
+	leave, refusal := here.Enter(r, d, func(EndCause) {})
+	if refusal != nil {
+		t.Fatal(refusal.Reason)
+	}
+	defer leave()
+	if _, err := json.Marshal(here.Sessions("")); err != nil {
+		t.Errorf("who is in cannot be listed: %v", err)
+	}
+}

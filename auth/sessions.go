@@ -96,15 +96,20 @@ func (g *Gate) lookAtClock(s *Session, at time.Time) {
 	}
 }
 
+// lastEnd is the latest time at which a permission ends: JSON spells years in four digits (RFC 3339), and a token whose
+// time is in milliseconds has one of the year 57,000.
+var lastEnd = time.Date(9999, time.December, 30, 0, 0, 0, 0, time.UTC)
+
 // ends is when a permission ends that is used since a time; zero is never.
 func ends(d Decision, since time.Time) time.Time {
-	if d.MaxDuration <= 0 {
-		return d.Expires
+	end := d.Expires
+	if at := since.Add(d.MaxDuration); d.MaxDuration > 0 && (end.IsZero() || at.Before(end)) {
+		end = at
 	}
-	if at := since.Add(d.MaxDuration); d.Expires.IsZero() || at.Before(d.Expires) {
-		return at
+	if end.After(lastEnd) {
+		end = lastEnd
 	}
-	return d.Expires
+	return end
 }
 
 const tooManyViewers = "the server has as many viewers as it may: try again later"

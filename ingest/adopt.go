@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/headwater-live/headwater/ingest/rtmp"
 	"github.com/headwater-live/headwater/remux"
@@ -113,6 +114,9 @@ func (se *session) goOn(remote netip.AddrPort, h *handedPublication) error {
 	}
 	se.wire.trust()
 	se.begin(h.StreamID, pub, stream, adm, &decision)
+	if !h.Stopped.IsZero() {
+		se.publications[h.StreamID].bitrate.credit(min(max(0, time.Since(h.Stopped)), maxStopped))
+	}
 	se.log.Info("publication goes on", "stream", string(stream), "encoder", pub.Encoder(), "generation", pub.Generation())
 	return nil
 }

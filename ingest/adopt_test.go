@@ -1,8 +1,10 @@
 package ingest
 
 import (
+	"encoding/json"
 	"net"
 	"testing"
+	"time"
 
 	"github.com/headwater-live/headwater/ingest/rtmp"
 	"github.com/headwater-live/headwater/remux"
@@ -78,7 +80,7 @@ func TestAPublisherThatIsResetMeanwhileHoldsUpNobody(t *testing.T) {
 	if got := there.of("live/test"); len(got) == 0 || got[len(got)-1] != 7004 {
 		t.Errorf("of the one that went there are %v", got)
 	}
-	send(t, stays, 10_000, 1)
+	send(t, stays, 10_000, 100)
 	there.await(t, "live/stays", 0)
 }
 
@@ -118,5 +120,69 @@ func TestWhoIsSentAwayWhileFrozenIsKnown(t *testing.T) {
 		frozen[0].Leave()
 		d.wantLeft(t, 1)
 		_ = frozen[0].Conn.Close()
+	}
+}
+
+// TestAPublisherThatWasStoppedMaySendWhatHasComeSince hands over somebody who has sent what it may in a minute, and half of what
+// it may at once beside, with all times for which it may have been stopped.
+func TestAPublisherThatWasStoppedMaySendWhatHasComeSince(t *testing.T) {
+	const rate = 80_000 // 10,000 bytes a second
+	for stopped, cut := range map[time.Duration]bool{time.Minute: false, 20 * time.Second: true, -time.Minute: true, 1 << 62: true} {
+		d := &door{decision: Decision{Allowed: true, MaxBitrate: rate}}
+		first, here := counted(t, func(c *Config) { c.MayPublish = d.decide })
+		next, there := counted(t, func(c *Config) { c.GoOn = func(json.RawMessage) Decision { return d.decide(Request{}) } })
+		c := first.publish("")
+		send(t, c, 0, 100)
+		here.await(t, "live/test", 0)
+		frozen := first.server.Freeze(0)
+		if len(frozen) != 1 {
+			t.Fatalf("%d were frozen", len(frozen))
+		}
+		spoiled(t, &frozen[0], func(s *rtmp.State) {
+			var handed handedSession
+			if err := json.Unmarshal(s.Owner, &handed); err != nil {
+				t.Fatal(err)
+			}
+			handed.Publications[0].Stopped = time.Now().Add(-stopped)
+			s.Owner, _ = json.Marshal(handed)
+			n := 10_000 * 65 // of a minute, and half of what may come at once
+			if stopped == 1<<62 {
+				handed.Publications[0].Stopped, n = time.Time{}.Add(time.Hour), 10_000*200
+				s.Owner, _ = json.Marshal(handed)
+			}
+			for range n / 1000 {
+				s.Unread = rtmp.AppendMessage(s.Unread, rtmp.ChunkStreamAudio, rtmp.TypeAudio, s.Streams[0].ID, 10_000, s.InChunkSize, append(make([]byte, 996), sound(1)[3:]...))
+			}
+			s.Unread = rtmp.AppendMessage(s.Unread, rtmp.ChunkStreamAudio, rtmp.TypeAudio, s.Streams[0].ID, 12_000, s.InChunkSize, sound(7000))
+		})
+		next.server.Adopt(frozen)()
+		frozen[0].Leave()
+		if cut {
+			next.wantEnd(remux.EndTooMuch)
+		} else {
+			there.await(t, "live/test", 7000)
+			if next.server.Refusals()["permission-bitrate"] != 0 {
+				t.Error("it was cut off")
+			}
+		}
+	}
+}
+
+func TestACreditIsUsedOnce(t *testing.T) {
+	now := time.Now()
+	b := newBitrateLimit(1000)
+	b.credit(time.Minute)
+	if b.overflows(1000, now) || b.owed() != 59*time.Second {
+		t.Errorf("%v are left", b.owed())
+	}
+	if b.overflows(1000, now.Add(time.Hour)) || b.owed() != 58*time.Second {
+		t.Errorf("%v are left, an hour later", b.owed())
+	}
+	if b.overflows(68_000, now.Add(time.Hour)) || b.owed() != 0 || !b.overflows(1, now.Add(time.Hour)) {
+		t.Error("it holds another amount")
+	}
+	b = bucket{}
+	if b.credit(time.Minute); b.owed() != 0 || b.overflows(1, now) {
+		t.Error("one without a limit")
 	}
 }

@@ -25,6 +25,9 @@ const (
 	// them together: four seconds of 250 at 4 Mbit/s. The rest stays in the sockets' buffers.
 	maxFrozen    = 16 << 20
 	maxFrozenAll = 512 << 20
+	// maxStopped bounds for how long a publisher may have been stopped that has to send no less for it: two processes that
+	// take all the time there is to begin, and one of which fails, and the wait for keyframes.
+	maxStopped = 2*time.Minute + 10*time.Second
 	// suspendTime is how long a session may take to stop that is told to.
 	suspendTime = 2 * time.Second
 	// freezeLook is how often it is looked whether all have stopped.
@@ -164,6 +167,8 @@ type handedPublication struct {
 	Admission json.RawMessage `json:",omitempty"`
 	Encoder   string
 	Since     time.Time
+	// Stopped is since when nothing has counted towards its bitrate: what has come since may come at once.
+	Stopped time.Time
 }
 
 // freeze ends the session here. first are the messages that were read and are for the other process.
@@ -235,6 +240,7 @@ func (se *session) handOver(id uint32) (*handedPublication, []rtmp.Media) {
 	}
 	return &handedPublication{
 		StreamID: id, Stream: p.name, Admission: p.record, Encoder: p.Publisher().Encoder, Since: p.Started(),
+		Stopped: time.Now().Add(-p.bitrate.owed()),
 	}, media
 }
 

@@ -43,8 +43,8 @@ type Publication struct {
 	reason  EndReason
 	// takenBack: it was to end after HandOver.
 	takenBack bool
-	video   videoTrack
-	audio   audioTrack
+	video     videoTrack
+	audio     audioTrack
 	// held are messages that wait for the verdict on a jump, in arrival order.
 	held      []Message
 	heldBytes int

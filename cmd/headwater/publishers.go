@@ -72,7 +72,7 @@ func (p *publishers) sendTo(next *systemd.Next) error {
 		p.all = slices.DeleteFunc(p.all, func(h *handed) bool {
 			ended := h.Ended()
 			if ended {
-				p.logger.Info("a publisher does not go on: it was ended while it waited", "remote", h.Conn.RemoteAddr().String())
+				p.logger.Info("a publisher does not go on: it was ended while it waited")
 				h.end()
 			}
 			return ended
@@ -127,6 +127,9 @@ func (p *publishers) end() {
 	}
 }
 
+// pumpEnd is how long an encoder may take to end a connection that the next process has ended.
+const pumpEnd = 5 * time.Second
+
 // run passes on both ways until one side has gone, or ctx ends.
 func (u pump) run(ctx context.Context) {
 	ends := func() { _, _ = u.secure.Close(), u.near.Close() }
@@ -136,7 +139,10 @@ func (u pump) run(ctx context.Context) {
 		return
 	}
 	var back sync.WaitGroup
-	back.Go(func() { pass(u.secure, u.near) })
+	back.Go(func() {
+		pass(u.secure, u.near)
+		_ = u.secure.SetReadDeadline(time.Now().Add(pumpEnd)) // nobody counts it any more
+	})
 	pass(u.near, u.secure)
 	back.Wait()
 }

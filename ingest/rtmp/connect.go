@@ -2,6 +2,7 @@ package rtmp
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"strings"
 )
@@ -47,7 +48,7 @@ func parseConnect(o Object) *ConnectInfo {
 	c := &ConnectInfo{
 		FlashVer:       o.String("flashVer"),
 		Type:           o.String("type"),
-		ObjectEncoding: o.Number("objectEncoding"),
+		ObjectEncoding: finite(o.Number("objectEncoding")),
 		rawApp:         o.String("app"),
 		rawTcURL:       o.String("tcUrl"),
 	}
@@ -112,4 +113,12 @@ func (c *Codecs) properties() Object {
 		o = append(o, Property{keyCapsEx, c.CapsEx})
 	}
 	return o
+}
+
+// finite returns a number, 0 for one that is none.
+func finite(n float64) float64 {
+	if math.IsNaN(n) || math.IsInf(n, 0) {
+		return 0
+	}
+	return n
 }

@@ -3,6 +3,7 @@ package rtmp
 import (
 	"bytes"
 	"io"
+	"math"
 	"runtime"
 	"testing"
 	"weak"
@@ -54,4 +55,15 @@ func TestAStateIsForgottenOnceItHasBeenRead(t *testing.T) {
 		t.Errorf("the first message is %q", kept)
 	}
 	runtime.KeepAlive(conn)
+}
+
+func TestANumberThatIsNoneGoesOnElsewhere(t *testing.T) {
+	for _, n := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), 3} {
+		p, s := newPeer(t, ServerConfig{}, nil)
+		p.command(0, "connect", 1.0, Object{{"app", "live"}, {"tcUrl", "rtmp://host/live"}, {"objectEncoding", n}})
+		p.expect("_result", 1)
+		if _, err := ResumeServerConn(s.conn.nc, ServerConfig{}, carried(t, frozen(t, s))); err != nil {
+			t.Error(err)
+		}
+	}
 }
