@@ -83,7 +83,7 @@ func (s *Server) adopt(z Frozen) (*session, error) {
 	se.use(conn)
 	for i := range handed.Publications {
 		if err := se.goOn(handed.Remote, &handed.Publications[i]); err != nil {
-			se.end(nil)
+			s.sessions.Go(func() { se.end(nil) }) // which may wait for a peer, and others are not to
 			return nil, err
 		}
 	}

@@ -312,6 +312,8 @@ func TestWhatCannotGoOnIsClosed(t *testing.T) {
 		if err := untilError(c); err == nil {
 			t.Errorf("%s: the connection is open", name)
 		}
+		for deadline := time.Now().Add(20 * time.Second); next.server.sessionsLeft() > 0 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		}
 		if next.server.Refusals()["not-taken-over"] != 1 || next.hub.Totals().Live != 0 || next.server.sessionsLeft() != 0 {
 			t.Errorf("%s: it was not counted, or something is left", name)
 		}
