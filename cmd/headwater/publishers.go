@@ -117,6 +117,9 @@ func (p *publishers) letGo(asked context.Context) (wait func(time.Duration)) {
 	}
 }
 
+// any reports whether there are any.
+func (p *publishers) any() bool { return p != nil && len(p.all) > 0 }
+
 // end closes all connections: nobody goes on with them.
 func (p *publishers) end() {
 	if p == nil {
@@ -125,6 +128,7 @@ func (p *publishers) end() {
 	for _, h := range p.all {
 		h.end()
 	}
+	p.all = nil
 }
 
 // pumpEnd is how long an encoder may take to end a connection that the next process has ended.

@@ -29,6 +29,7 @@ var errHandedOver = errors.New("handed over to another process")
 type upgrader struct {
 	signals <-chan os.Signal
 	program string // as this process was started: what lies there may be another file by now
+	self    string // what this process runs, even if another lies there by now
 	args    []string
 
 	// Of the process that is handed over to; nil until one is prepared.
@@ -40,7 +41,7 @@ type upgrader struct {
 }
 
 func newUpgrader(signals <-chan os.Signal) *upgrader {
-	u := &upgrader{signals: signals, program: os.Args[0], args: os.Args}
+	u := &upgrader{signals: signals, program: os.Args[0], self: selfFile, args: os.Args}
 	if path, err := exec.LookPath(u.program); err == nil {
 		u.program = path
 	}
@@ -131,12 +132,19 @@ func (u *upgrader) freeze(s *server) {
 }
 
 // finish lets the next process begin, and waits until it serves. If it does not, this program is started once more, as
-// it is: whoever has connected meanwhile waits. In the end it passes on, for upgrade.timeout, what only this process can.
+// it is: whoever has connected meanwhile waits. If that fails too, it is what both were given, or the folder: so it is
+// tried without the publishers. In the end it passes on, for upgrade.timeout, what only this process can.
 func (u *upgrader) finish(s *server) {
 	if err := u.begin(u.next); err != nil {
 		s.logger.Error("the next process does not serve, this version is started again", "err", err)
 		u.next.GiveUp()
-		if u.next, err = u.again(); err != nil {
+		u.next, err = u.again()
+		if err != nil && u.publishers.any() { // it may be what one of them has sent
+			s.logger.Error("this version does not serve either, it is started without the publishers, who have to connect again", "err", err)
+			u.publishers.end()
+			u.next, err = u.again()
+		}
+		if err != nil {
 			u.failed = fmt.Errorf("hand over: nobody serves any more: %w", err)
 			u.sockets.Close()
 			u.publishers.end()
@@ -167,14 +175,13 @@ func (u *upgrader) begin(next *systemd.Next) error {
 	return next.AwaitReady(readyTimeout)
 }
 
-// self is the program that this process runs, even if another lies at its path by now. Where there is no such file,
-// what lies there has to do.
-const self = "/proc/self/exe"
+// selfFile is the program that this process runs. Where there is no such file, what lies at its path has to do.
+const selfFile = "/proc/self/exe"
 
 // again starts this version.
 func (u *upgrader) again() (*systemd.Next, error) {
-	program := self
-	if _, err := os.Stat(self); err != nil {
+	program := u.self
+	if _, err := os.Stat(program); err != nil {
 		program = u.program
 	}
 	next, err := u.sockets.Start(program, u.args)

@@ -40,6 +40,14 @@ func (h onMessage) WithAttrs(attrs []slog.Attr) slog.Handler {
 // asked to end when it logs the message.
 func upgradable(t *testing.T, script, message string) (said *bytes.Buffer, ended <-chan error) {
 	t.Helper()
+	_, upgrade, said, ended := upgradableLater(t, script, message)
+	upgrade()
+	return said, ended
+}
+
+// upgradableLater is upgradable, but the server is told to upgrade by the test.
+func upgradableLater(t *testing.T, script, message string) (s *server, upgrade func(), said *bytes.Buffer, ended <-chan error) {
+	t.Helper()
 	cfg := config.Default()
 	cfg.RTMP.Addr, cfg.HTTP.Addr, cfg.Admin.Addr = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	cfg.Storage.Kind = config.StorageMemory
@@ -51,7 +59,6 @@ func upgradable(t *testing.T, script, message string) (said *bytes.Buffer, ended
 		t.Fatal(err)
 	}
 	signals := make(chan os.Signal, 1)
-	signals <- syscall.SIGUSR2
 	shell, err := exec.LookPath("sh")
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +66,7 @@ func upgradable(t *testing.T, script, message string) (said *bytes.Buffer, ended
 	s.upgrades = &upgrader{signals: signals, program: shell, args: []string{"sh", "-c", `exec 9<&"$LISTEN_HANDOVER"; ` + script}}
 	done := make(chan error, 1)
 	go func() { done <- s.run(ctx) }()
-	return said, done
+	return s, func() { signals <- syscall.SIGUSR2 }, said, done
 }
 
 func TestWhoIsAskedToEndAsTheNextProcessIsPreparedEnds(t *testing.T) {
@@ -85,8 +92,6 @@ func TestTheNextProcessIsAskedToEndInPlaceOfOneThatHasHandedOver(t *testing.T) {
 	})
 }
 
-// TestWhoCannotHandOverFails has a next process that is prepared and ends then. What is started in its place is this test,
-// which ends as it does not know the arguments.
 func TestWhoCannotHandOverFails(t *testing.T) {
 	said, ended := upgradable(t, `echo prepared >&9; read word <&9; exit 1`, "")
 	select {
@@ -99,5 +104,24 @@ func TestWhoCannotHandOverFails(t *testing.T) {
 	}
 	if strings.Contains(said.String(), `"handed over"`) {
 		t.Errorf("it handed over:\n%s", said)
+	}
+}
+
+// TestPublishersThatNobodyCanGoOnWithDoNotStopAnUpgrade has a next process that ends if it is sent a publisher.
+func TestPublishersThatNobodyCanGoOnWithDoNotStopAnUpgrade(t *testing.T) {
+	s, upgrade, said, ended := upgradableLater(t, `exec 8<&"${LISTEN_CONNECTIONS%:*}"; printf '\001' >&8; echo prepared >&9; read word <&9
+		[ "$(head -c 4 <&8 | od -An -tx1 | tr -d ' ')" = 00000000 ] && echo ready >&9`, "")
+	publisher, err := dialPublisher(t, s, "live/test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer publisher.Close() //nolint:errcheck // it was cut off
+	upgrade()
+	awaitEnd(t, ended)
+	if n := strings.Count(said.String(), "does not serve"); n != 2 || !strings.Contains(said.String(), `"handed over"`) {
+		t.Errorf("it failed %d times:\n%s", n, said)
+	}
+	if _, err := publisher.ReadMedia(); err == nil {
+		t.Error("the publisher was not cut off")
 	}
 }
