@@ -17,16 +17,26 @@ type Limiter struct {
 	refusals struct{ large, malformed, late, second atomic.Uint64 }
 	crowd    *crowd.Counter
 	turned   map[crowd.Refusal]*atomic.Uint64 // away, by reason; the map itself does not change
+	fields   []byte                           // of what net/http refuses by itself
 }
 
 // NewLimiter returns a Limiter for any number of listeners. Its name, such as "http", begins the reasons of its refusals.
 // The limits are those of all their connections together;
 // handshakes are those that have not sent anything of a request yet, for which the handshake of TLS has to end first.
 func NewLimiter(name string, limits crowd.Limits) *Limiter {
-	l := &Limiter{name: name, crowd: crowd.NewCounter(limits), turned: make(map[crowd.Refusal]*atomic.Uint64)}
+	l := &Limiter{
+		name: name, crowd: crowd.NewCounter(limits), turned: make(map[crowd.Refusal]*atomic.Uint64), fields: publicFields,
+	}
 	for _, r := range crowd.Refusals {
 		l.turned[r] = new(atomic.Uint64)
 	}
+	return l
+}
+
+// NewPrivateLimiter is NewLimiter for listeners of which pages of other sites are to learn nothing.
+func NewPrivateLimiter(name string, limits crowd.Limits) *Limiter {
+	l := NewLimiter(name, limits)
+	l.fields = privateFields
 	return l
 }
 
@@ -161,7 +171,7 @@ func (c *limitedTCP) Read(b []byte) (int, error) {
 func (c *limitedTCP) Write(b []byte) (int, error) {
 	if !c.exchange.handled.Load() {
 		c.exchange.written.Add(int64(len(b)))
-		if answer := completed(b); answer != nil {
+		if answer := completed(b, c.limiter.fields); answer != nil {
 			if _, err := c.TCPConn.Write(answer); err != nil {
 				return 0, err
 			}

@@ -28,6 +28,11 @@ func startLimited(t *testing.T, limits crowd.Limits, handler http.HandlerFunc) (
 func startLimitedFor(t *testing.T, timeout time.Duration, limits crowd.Limits, handler http.HandlerFunc) (*Limiter, string) {
 	t.Helper()
 	l := NewLimiter("http", limits)
+	return l, serveLimited(t, l, timeout, handler)
+}
+
+func serveLimited(t *testing.T, l *Limiter, timeout time.Duration, handler http.HandlerFunc) (addr string) {
+	t.Helper()
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +44,7 @@ func startLimitedFor(t *testing.T, timeout time.Duration, limits crowd.Limits, h
 		_ = srv.Serve(l.Listener(inner)) // until it is closed
 	}()
 	t.Cleanup(func() { _ = srv.Close(); <-done })
-	return l, inner.Addr().String()
+	return inner.Addr().String()
 }
 
 func dial(t *testing.T, addr string) net.Conn {

@@ -62,3 +62,30 @@ func TestWhatTheHTTPServerRefusesItselfCanBeReadByPagesOfOtherSites(t *testing.T
 		}
 	}
 }
+
+// TestWhatAPrivateListenerRefusesIsReadByNoPage sends what net/http answers by itself.
+func TestWhatAPrivateListenerRefusesIsReadByNoPage(t *testing.T) {
+	addr := serveLimited(t, NewPrivateLimiter("admin", crowd.Limits{}), time.Minute, ok)
+	for status, sent := range map[int]string{
+		400: "GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n",
+		431: "GET /" + strings.Repeat("x", 64<<10) + " HTTP/1.1\r\nHost: x\r\n\r\n",
+	} {
+		c := dial(t, addr)
+		_, _ = io.WriteString(c, sent) // the server may have closed it already
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(resp.Body); resp.StatusCode != status || err != nil {
+			t.Errorf("%s, %v, want %d", resp.Status, err, status)
+		}
+		for name, want := range map[string]string{
+			"Access-Control-Allow-Origin": "", "Access-Control-Expose-Headers": "", "Timing-Allow-Origin": "",
+			"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store",
+		} {
+			if got := resp.Header.Get(name); got != want {
+				t.Errorf("%d: %s: %q, want %q", status, name, got, want)
+			}
+		}
+	}
+}

@@ -266,3 +266,16 @@ func TestAnAdminTokenIsReadAgainWhenItsFileChanges(t *testing.T) {
 	replaceFile(t, second, []byte("the-fourth-admin-token\n"))
 	eventually(t, "a new one in the other file counts", taken("the-fourth-admin-token"))
 }
+
+func TestPagesOfOtherSitesReadNoRefusalOfThePrivateListener(t *testing.T) {
+	r := newReloadable(t, "")
+	resp, err := http.Get(r.adminURL("/" + strings.Repeat("x", 64<<10)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge || resp.Header.Get("Access-Control-Allow-Origin") != "" ||
+		resp.Header.Get("Timing-Allow-Origin") != "" || resp.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%s with %v", resp.Status, resp.Header)
+	}
+}

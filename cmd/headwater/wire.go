@@ -90,7 +90,7 @@ func wire(cfg config.Config, logger *slog.Logger) (*server, error) {
 	s := &server{
 		logger: logger, started: time.Now(), findings: newFindingLog(logger), events: events.NewBus(0),
 		limiter:      edge.NewLimiter("http", httpCrowd(&cfg)),
-		adminLimiter: edge.NewLimiter("admin", adminCrowd(&cfg)), guard: admin.NewGuard(),
+		adminLimiter: edge.NewPrivateLimiter("admin", adminCrowd(&cfg)), guard: admin.NewGuard(),
 	}
 	s.running.Store(&cfg)
 	var err error
