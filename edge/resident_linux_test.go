@@ -54,10 +54,10 @@ func TestAKernelWithoutCachestatSaysWhatIsInMemoryToo(t *testing.T) {
 	}
 	f := open(t, name, noATime)
 	fd := int(f.Fd())
-	if !pagesInMemory(fd, 0, pages) || !pagesInMemory(fd, pages-1, 1) {
+	if !mincore.inMemory(fd, 0, pages) || !mincore.inMemory(fd, pages-1, 1) {
 		t.Error("what was written just now is not in memory")
 	}
-	if pagesInMemory(fd, 1, pages) {
+	if mincore.inMemory(fd, 1, pages) {
 		t.Error("what is beyond the end is taken to be in memory")
 	}
 	const dontNeed = 4 // POSIX_FADV_DONTNEED
@@ -66,12 +66,41 @@ func TestAKernelWithoutCachestatSaysWhatIsInMemoryToo(t *testing.T) {
 		if _, _, errno := syscall.Syscall6(syscall.SYS_FADVISE64, f.Fd(), uintptr(page*pageSize), uintptr((pages-page)*pageSize), dontNeed, 0, 0); errno != 0 {
 			t.Fatal(errno)
 		}
-		if all, part := pagesInMemory(fd, 0, pages), inMemory(fd, 0, pages*pageSize-100); all != part {
+		if all, part := mincore.inMemory(fd, 0, pages), inMemory(fd, 0, pages*pageSize-100); all != part {
 			t.Errorf("from page %d on it is not needed: cachestat says %v, mincore %v", page, part, all)
 		}
 	}
-	if pagesInMemory(fd, 0, pages) {
+	if mincore.inMemory(fd, 0, pages) {
 		t.Log("the kernel keeps it in memory")
+	}
+}
+
+func TestASandboxThatCallsEveryPageResidentIsNotBelieved(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "a.ts")
+	if err := os.WriteFile(name, make([]byte, 100), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fd := int(open(t, name, noATime).Fd())
+	for what, said := range map[string]error{"that page is there": nil, "it cannot be mapped": syscall.EINVAL} {
+		asked := 0
+		m := &mining{ask: func(_ int, from, _ int64) (bool, error) {
+			asked++
+			if from > 0 {
+				return said == nil, said
+			}
+			return true, nil
+		}}
+		for range 3 {
+			if m.inMemory(fd, 0, 1) {
+				t.Errorf("who says of a page behind the end that %s is believed", what)
+			}
+		}
+		if asked != 1 {
+			t.Errorf("it was asked %d times", asked)
+		}
+	}
+	if there, err := pagesInMemory(fd, beyond, 1); there || err != nil {
+		t.Errorf("of a page behind the end this kernel says %v, %v", there, err)
 	}
 }
 
