@@ -251,18 +251,18 @@ func (f playFormat) Size(pkt *remux.Packet) int {
 }
 
 // Append implements bytelog.Format.
-func (f playFormat) Append(dst []byte, pkt *remux.Packet, _ bool) []byte {
-	return f.message(dst, pkt, pkt.DTS)
+func (f playFormat) Append(dst []byte, pkt *remux.Packet, start bool) []byte {
+	return f.message(dst, pkt, pkt.DTS, start)
 }
 
 // Join implements bytelog.Format.
 func (f playFormat) Join(dst []byte, j bytelog.Join) []byte {
 	for _, pkt := range j.Configs {
-		dst = f.message(dst, pkt, j.DTS)
+		dst = f.message(dst, pkt, j.DTS, false)
 	}
 	return dst
 }
 
-func (f playFormat) message(dst []byte, pkt *remux.Packet, dts int64) []byte {
-	return rtmp.AppendMessage(dst, chunksOf(pkt), uint8(pkt.TagType()), f.streamID, uint32(dts), f.chunkSize, pkt.Payload)
+func (f playFormat) message(dst []byte, pkt *remux.Packet, dts int64, start bool) []byte {
+	return rtmp.AppendMessage(dst, chunksOf(pkt, start), uint8(pkt.TagType()), f.streamID, uint32(dts), f.chunkSize, pkt.Payload)
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/headwater-live/headwater/remux"
 )
 
-// The chunk streams of what players are sent. Keyframes, recovery points and decoder configurations have chunk
-// streams of their own, so that in a stream that is rendered once for all its players a selection
-// can tell them.
+// The chunk streams of what players are sent. Keyframes, recovery points where players begin with them, and decoder
+// configurations have chunk streams of their own, so that in a stream that is rendered once for all its players a
+// selection can tell them.
 const (
 	audioChunks  = rtmp.ChunkStreamAudio
 	videoChunks  = rtmp.ChunkStreamVideo
@@ -18,11 +18,12 @@ const (
 	configChunks = 9
 )
 
-// chunksOf returns the chunk stream of a packet.
-func chunksOf(pkt *remux.Packet) uint32 {
+// chunksOf returns the chunk stream of a packet. start: viewers may begin with it. Among keyframes they do not with a
+// recovery point, after which pictures are whole only some time later.
+func chunksOf(pkt *remux.Packet, start bool) uint32 {
 	switch pkt.Kind {
 	case remux.VideoFrame, remux.FurtherVideo:
-		if pkt.Keyframe || pkt.Recovery {
+		if pkt.Keyframe || pkt.Recovery && start {
 			return keyChunks
 		}
 		return videoChunks

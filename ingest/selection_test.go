@@ -7,10 +7,11 @@ import (
 
 	"github.com/headwater-live/headwater/ingest/rtmp"
 	"github.com/headwater-live/headwater/remux"
+	"github.com/headwater-live/headwater/remux/bytelog"
 )
 
-// packetsOf makes a packet of each letter: a keyframe, a recovery point, another picture, a sound, metadata, and
-// configurations of either.
+// packetsOf makes a packet of each letter: a keyframe, a recovery point that viewers begin with and one that they do not,
+// another picture, a sound, metadata, and configurations of either.
 func packetsOf(letters string) []byte {
 	format := playFormat{streamID: 1, chunkSize: 128}
 	var units []byte
@@ -19,7 +20,7 @@ func packetsOf(letters string) []byte {
 		switch c {
 		case 'K':
 			pkt.Kind, pkt.Keyframe = remux.VideoFrame, true
-		case 'R':
+		case 'R', 'r':
 			pkt.Kind, pkt.Recovery = remux.VideoFrame, true
 		case 'v':
 			pkt.Kind = remux.VideoFrame
@@ -33,7 +34,7 @@ func packetsOf(letters string) []byte {
 			pkt.Kind = remux.AudioConfig
 		}
 		before := len(units)
-		units = format.Append(units, pkt, false)
+		units = format.Append(units, pkt, c == 'R')
 		if size := format.Size(pkt); size < len(units)-before {
 			panic(fmt.Sprintf("%c has %d bytes, not at most %d", c, len(units)-before, size))
 		}
@@ -65,6 +66,9 @@ func TestAPlayerIsSentWhatItWants(t *testing.T) {
 		{name: "a pause, to the next keyframe",
 			wish: func(s *selection) { s.pause(true) }, send: "mavavKavC", want: "C",
 			then: func(s *selection) { s.pause(false) }, next: "avavKavav", gets: "Kavav"},
+		{name: "a pause, to the next keyframe, where there are recovery points between",
+			wish: func(s *selection) { s.pause(true) }, send: "avav", want: "",
+			then: func(s *selection) { s.pause(false) }, next: "avravKavrav", gets: "Kavrav"},
 		{name: "a pause in which no picture came",
 			wish: func(s *selection) { s.pause(true) }, send: "a", want: "",
 			then: func(s *selection) { s.pause(false) }, next: "avavKavav", gets: "avavKavav"},
@@ -119,5 +123,38 @@ func TestAPlayerWithoutWishesCostsNoLook(t *testing.T) {
 	wanted, rest := s.cut(units, 128)
 	if len(wanted) != len(units) || &wanted[0] != &units[0] || len(rest) != 0 {
 		t.Error("it is not sent what was rendered, as it is")
+	}
+}
+
+// TestRecoveryPointsAmongKeyframesAreNoneForWhoGoesOn has a log render what players are sent.
+func TestRecoveryPointsAmongKeyframesAreNoneForWhoGoesOn(t *testing.T) {
+	l := bytelog.New(playFormat{streamID: 1, chunkSize: 128}, bytelog.Options{})
+	l.Begin(remux.Tracks{Video: true})
+	_, at, _ := l.Join(nil, 0)
+	keys := func(letters string) (keys string) {
+		for i, c := range letters {
+			l.Write(&remux.Packet{Kind: remux.VideoFrame, Keyframe: c == 'K', Recovery: c == 'R', DTS: int64(i), Payload: []byte{byte(c)}})
+		}
+		for units := at.Next(); units != nil; units = at.Next() {
+			at.Skip(len(units))
+			for len(units) > 0 {
+				csid, message, rest := rtmp.CutMessage(units, 128)
+				if csid == keyChunks {
+					keys += string(bodyOf(message))
+				}
+				units = rest
+			}
+		}
+		return keys
+	}
+	for _, test := range []struct{ send, want string }{
+		{"KvRvKvRv", "KK"},
+		{strings.Repeat("v", remux.MaxGOPPackets), ""}, // keyframes have ceased
+		{"vRvRv", "RR"},
+		{"KvRvKvRv", "KK"},
+	} {
+		if got := keys(test.send); got != test.want {
+			t.Errorf("of %.20q players go on at %q, want %q", test.send, got, test.want)
+		}
 	}
 }
