@@ -139,8 +139,8 @@ func (se *session) played(id uint32, name remux.StreamName, err error) {
 		se.blame(reasonStalled)
 	case errors.Is(err, bytelog.ErrTooSlow):
 		se.blame("player-too-slow")
-	case errors.Is(err, bytelog.ErrStopped) && se.conn.Whole() && !se.server.stopping():
-		return // the player wants no more of this stream, and may want another
+	case errors.Is(err, bytelog.ErrStopped) && se.conn.Whole() && (others || !se.server.stopping()):
+		return // the player wants no more of this stream, and may want another, or has it
 	}
 	if err != nil {
 		se.log.Debug("player left", "stream", string(name), "error", err)

@@ -196,6 +196,44 @@ func TestWhatIsPlayedNoMoreDoesNotKeepTheServer(t *testing.T) {
 	}
 }
 
+// TestAPlaybackThatIsStoppedWhileTheServerStopsLeavesTheOtherItsEnd has a connection play twice.
+func TestAPlaybackThatIsStoppedWhileTheServerStopsLeavesTheOtherItsEnd(t *testing.T) {
+	o := start(t, nil)
+	send(t, o.publish(""), 0, 50)
+	p := o.dialRaw()
+	h := p.hear()
+	for id := uint32(1); id <= 2; id++ {
+		p.command(t, 0, "createStream", float64(id), nil)
+		p.command(t, id, "play", 0.0, nil, "test")
+		h.want(t, id, rtmp.CodePlayStart)
+	}
+	viewers := func(n int) func() bool {
+		return func() bool { return o.hub.Stream("live/test").Viewers() == n }
+	}
+	waitFor(t, "both play", viewers(2))
+	o.server.Drain()
+	p.command(t, 0, "deleteStream", 0.0, nil, 1.0)
+	waitFor(t, "one plays no more", func() bool {
+		o.server.mu.Lock()
+		defer o.server.mu.Unlock()
+		for _, c := range o.server.conns {
+			if c.playing.Load() > 1 {
+				return false
+			}
+		}
+		return true
+	})
+	// Of what was asked later the answer comes later, too.
+	p.command(t, 2, "pause", 0.0, nil, true, 0.0)
+	h.want(t, 2, rtmp.CodePause)
+	o.hub.Close()
+	waitFor(t, "the end", func() bool { _, ended := h.told(0, ""); return ended })
+	if told, _ := h.told(2, rtmp.CodePlayUnpublishNotify); !told {
+		t.Error("the other is not told that its stream has ended")
+	}
+	o.server.Close(t.Context())
+}
+
 // TestWhoAsksAllTheTimeIsSentAway has a publisher begin and end publications as fast as it can.
 func TestWhoAsksAllTheTimeIsSentAway(t *testing.T) {
 	var asked int
