@@ -27,7 +27,8 @@ type player struct {
 func (se *session) play(r *rtmp.PlayRequest) error {
 	name, err := remux.ParseStreamName(r.App, r.Name)
 	if err != nil {
-		return se.refusePlay(r, "bad-name", rtmp.CodePlayStreamNotFound, err.Error())
+		se.refused(r, BadName)
+		return se.refusePlay(r, BadName, rtmp.CodePlayStreamNotFound, err.Error())
 	}
 	account := se.newPlayback(r, name)
 	adm := admission{leave: func() {}}

@@ -7,7 +7,8 @@ import (
 	"github.com/headwater-live/headwater/remux"
 )
 
-// Playback is what became of a wish to play, once nothing comes of it any more.
+// Playback is what became of a wish to play, once nothing comes of it any more. Where no stream was found, its Stream is
+// APP/NAME as the player said it, which may be no stream's name.
 type Playback struct {
 	Request
 	// Player is what the player calls itself, such as "LNX 9,0,124,2".
@@ -18,12 +19,17 @@ type Playback struct {
 	FirstByte, Duration time.Duration
 	// Sent are the bytes of media that were sent, with those of the chunks around them.
 	Sent uint64
-	// Code is what the refusal is counted as, NotFound if no such stream came in time; "" if it was played.
+	// Code is what the refusal is counted as, such as BadName, NotFound if no such stream came in time; "" if it was
+	// played.
 	Code string
 }
 
-// NotFound is the Code of a playback of a stream that there was not.
-const NotFound = "play-not-found"
+const (
+	// NotFound is the Code of a playback of a stream that there was not.
+	NotFound = "play-not-found"
+	// BadName is that of one that asked for what cannot be called so; publications have it, too.
+	BadName = "bad-name"
+)
 
 // newPlayback begins the account of a playback.
 func (se *session) newPlayback(r *rtmp.PlayRequest, name remux.StreamName) *Playback {
@@ -39,6 +45,13 @@ func (se *session) newPlayback(r *rtmp.PlayRequest, name remux.StreamName) *Play
 
 // answered notes when the player got an answer: its stream, or the code of a refusal.
 func (b *Playback) answered(code string) { b.FirstByte, b.Code = time.Since(b.Asked), code }
+
+// refused accounts for a playback before it is known what would be played.
+func (se *session) refused(r *rtmp.PlayRequest, code string) {
+	account := se.newPlayback(r, remux.StreamName(r.App+"/"+r.Name))
+	account.answered(code)
+	se.account(account)
+}
 
 // account tells of a playback that is over.
 func (se *session) account(b *Playback) {

@@ -28,7 +28,7 @@ type publication struct {
 func (se *session) publish(r *rtmp.PublishRequest) error {
 	name, err := remux.ParseStreamName(r.App, r.Name)
 	if err != nil {
-		return se.refuse(r, "bad-name", rtmp.CodePublishBadName,
+		return se.refuse(r, BadName, rtmp.CodePublishBadName,
 			fmt.Sprintf("%v. %s", err, wantAddress))
 	}
 	if se.server.refusing.Load() {

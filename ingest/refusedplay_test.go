@@ -104,8 +104,13 @@ func TestARefusedPlaybackEndsNothingElse(t *testing.T) {
 }
 
 func testRefusedPlayback(t *testing.T, has, stream, code, counted string) {
+	played := make(chan Playback, 1)
 	o := start(t, func(c *Config, _ *remux.Config) {
-		c.Wait = 0
+		c.Wait, c.Played = 0, func(b Playback) {
+			if b.Code != "" {
+				played <- b
+			}
+		}
 		c.MayPlay = func(r Request) Decision {
 			return Decision{Allowed: r.Stream != "live/secret", Code: "not-allowed", Reason: "it is secret"}
 		}
@@ -125,6 +130,14 @@ func testRefusedPlayback(t *testing.T, has, stream, code, counted string) {
 	h.want(t, 2, code)
 	if n := o.server.Refusals()[counted]; n != 1 {
 		t.Errorf("counted are %v", o.server.Refusals())
+	}
+	select {
+	case b := <-played:
+		if b.Code != counted || b.Stream != remux.StreamName("live/"+stream) || b.Asked.IsZero() {
+			t.Errorf("the account is %+v", b)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("it is not accounted for")
 	}
 	marked := append(slices.Clone(aacFrame), "marked"...)
 	publisher.audio(t, 1, 51*23, marked)
@@ -193,6 +206,25 @@ func TestWhatIsPlayedNoMoreDoesNotKeepTheServer(t *testing.T) {
 	case <-closed:
 	case <-time.After(30 * time.Second):
 		t.Fatal("the server waits for those who play nothing")
+	}
+}
+
+// TestEveryPlaybackThatIsRefusedIsAccountedFor has a viewer ask until it is sent away.
+func TestEveryPlaybackThatIsRefusedIsAccountedFor(t *testing.T) {
+	codes := make(chan string, 100*requestBurst)
+	o := start(t, func(c *Config, _ *remux.Config) { c.Wait, c.Played = 0, func(b Playback) { codes <- b.Code } })
+	p, h := o.publishHeard("test") // so that a refusal does not end the connection
+	ask := string(rtmp.AppendMessage(nil, 3, 20, 2, 0, 128, rtmp.AppendAMF0(nil, "play", 0.0, nil, ".hidden")))
+	_, _ = io.Copy(p.nc, strings.NewReader(strings.Repeat(ask, 50*requestBurst))) // until it is sent away
+	waitFor(t, "the end", func() bool { _, ended := h.told(0, ""); return ended })
+	waitFor(t, "it is counted", func() bool { return o.server.Refusals()[ReasonTooManyRequests] == 1 })
+	got := map[string]uint64{}
+	for len(codes) > 0 {
+		got[<-codes]++
+	}
+	want := o.server.Refusals()
+	if got[BadName] != want[BadName] || got[ReasonTooManyRequests] != 1 || len(got) != 2 {
+		t.Errorf("accounted for are %v, counted %v", got, want)
 	}
 }
 

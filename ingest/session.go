@@ -186,6 +186,8 @@ func (se *session) deal() error {
 		case *rtmp.PlayRequest:
 			if err = se.request(); err == nil {
 				err = se.play(e)
+			} else {
+				se.refused(e, ReasonTooManyRequests)
 			}
 			if err == nil && len(se.players) > 0 && !se.moved {
 				se.moved, err = true, errMoved

@@ -15,6 +15,7 @@ import (
 	"github.com/headwater-live/headwater/cmd/headwater/config"
 	"github.com/headwater-live/headwater/edge/accesslog"
 	"github.com/headwater-live/headwater/ingest"
+	"github.com/headwater-live/headwater/remux"
 )
 
 // accessLogEnd is how long the last lines of the access log may take: they go to a file, or nowhere.
@@ -73,8 +74,10 @@ func (s *server) played(b ingest.Playback) {
 	}
 	switch b.Code {
 	case "":
-	case ingest.NotFound:
+	case ingest.NotFound, ingest.BadName:
 		e.Status = http.StatusNotFound
+	case ingest.ReasonTooManyRequests:
+		e.Status = http.StatusTooManyRequests
 	default:
 		e.Status = refusalStatus(auth.Code(b.Code))
 	}
@@ -82,6 +85,9 @@ func (s *server) played(b ingest.Playback) {
 		e.Stream = b.Stream.Redacted() // it may be somebody's stream key
 	}
 	e.Path = "/" + e.Stream
+	if _, err := remux.ParseStreamName(b.Stream.Split()); err != nil {
+		e.Stream = "" // it was none
+	}
 	s.accessLog.Add(&e)
 }
 

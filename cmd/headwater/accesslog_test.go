@@ -15,6 +15,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/headwater-live/headwater/cmd/headwater/config"
+	"github.com/headwater-live/headwater/ingest"
 	"github.com/headwater-live/headwater/ingest/rtmp"
 )
 
@@ -165,15 +166,15 @@ func TestPlayersOverRTMPAreInTheAccessLog(t *testing.T) {
 	if err := playOverRTMP(t, s, "/live/test?token=hush"); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{"/live/closed", "/live/sk_8d2f9c11"} {
+	for _, path := range []string{"/live/closed", "/live/sk_8d2f9c11", "/live/.sk_8d2f9c11"} {
 		if err := playOverRTMP(t, s, path); err == nil {
 			t.Errorf("%s is played", path)
 		}
 	}
-	for path, want := range map[string]float64{"/live/test": 200, "/live/closed": 403, "/live/sk…": 404} {
+	for path, want := range map[string]float64{"/live/test": 200, "/live/closed": 403, "/live/sk…": 404, "/live/.s…": 404} {
 		eventually(t, "the line of "+path, func() bool { return accessLines(t, file)[path] != nil })
 		line := accessLines(t, file)[path]
-		if line["status"] != want || line["stream"] != path[1:] || line["protocol"] != "rtmp" || line["proto"] != "RTMP" ||
+		if line["status"] != want || (line["stream"] != path[1:]) != (path == "/live/.s…") || line["protocol"] != "rtmp" || line["proto"] != "RTMP" ||
 			line["method"] != "PLAY" || line["client"] != "127.0.0.1" || (line["bytes"].(float64) > 1000) != (want == 200) {
 			t.Errorf("%v", line)
 		}
@@ -181,7 +182,12 @@ func TestPlayersOverRTMPAreInTheAccessLog(t *testing.T) {
 	if line := accessLines(t, file)["/live/test"]; line["query"] != "token=-" || line["user_agent"] == "" || line["duration"].(float64) < line["ttfb"].(float64) {
 		t.Errorf("%v", line)
 	}
-	if n := len(accessLines(t, file)); n != 3 {
+	s.played(ingest.Playback{Request: ingest.Request{Stream: "live/much"}, Code: ingest.ReasonTooManyRequests})
+	eventually(t, "the line of who asks too often", func() bool { return accessLines(t, file)["/live/much"] != nil })
+	if line := accessLines(t, file)["/live/much"]; line["status"] != 429.0 {
+		t.Errorf("%v", line)
+	}
+	if n := len(accessLines(t, file)); n != 5 {
 		t.Errorf("%d lines", n)
 	}
 }
