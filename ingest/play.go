@@ -28,7 +28,7 @@ func (se *session) play(r *rtmp.PlayRequest) error {
 	name, err := remux.ParseStreamName(r.App, r.Name)
 	if err != nil {
 		se.refused(r, BadName)
-		return se.refusePlay(r, BadName, rtmp.CodePlayStreamNotFound, err.Error())
+		return se.refuse(r, BadName, rtmp.CodePlayStreamNotFound, err.Error())
 	}
 	account := se.newPlayback(r, name)
 	adm := admission{leave: func() {}}
@@ -38,7 +38,7 @@ func (se *session) play(r *rtmp.PlayRequest) error {
 		if adm, refusal = decision.enter(); refusal != nil {
 			account.answered(refusal.code())
 			se.account(account)
-			return se.refusePlay(r, refusal.code(), rtmp.CodePlayFailed, refusal.Reason)
+			return se.refuse(r, refusal.code(), rtmp.CodePlayFailed, refusal.Reason)
 		}
 	}
 	if err := se.conn.AcceptPlay(r); err != nil {

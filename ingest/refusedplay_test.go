@@ -160,6 +160,61 @@ func testRefusedPlayback(t *testing.T, has, stream, code, counted string) {
 	})
 }
 
+// TestARefusedPublicationEndsNothingElse asks, on a connection that has something in progress, to publish what it may not,
+// and sends media without waiting for the answer.
+func TestARefusedPublicationEndsNothingElse(t *testing.T) {
+	for _, has := range []string{"publishes", "plays"} {
+		for name, c := range map[string]struct{ stream, code, counted string }{
+			"cannot be called": {".hidden", rtmp.CodePublishBadName, BadName},
+			"is forbidden":     {"secret", rtmp.CodePublishDenied, "not-allowed"},
+			"is published":     {"busy", rtmp.CodePublishBadName, "busy"},
+		} {
+			t.Run("who "+has+" asks for what "+name, func(t *testing.T) { testRefusedPublication(t, has, c.stream, c.code, c.counted) })
+		}
+	}
+}
+
+func testRefusedPublication(t *testing.T, has, stream, code, counted string) {
+	o := start(t, func(c *Config, _ *remux.Config) {
+		c.MayPublish = func(r Request) Decision {
+			return Decision{Allowed: r.Stream != "live/secret", Code: "not-allowed", Reason: "it is secret", Credential: r.Query}
+		}
+	})
+	busy, err := o.hub.Publish("live/busy", remux.Publisher{Credential: "another"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.End(remux.EndUnpublished)
+	publisher, h := o.publishHeard("test")
+	o.wantMessages(51)
+	p := publisher
+	if has == "plays" {
+		p = o.dialRaw()
+		if err := p.Play(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		h = p.hear()
+	}
+	p.command(t, 0, "createStream", 7.0, nil)
+	p.command(t, 2, "publish", 0.0, nil, stream)
+	p.audio(t, 2, 51*23, append(slices.Clone(aacFrame), "foreign"...))
+	h.want(t, 2, code)
+	if n := o.server.Refusals()[counted]; n != 1 {
+		t.Errorf("counted are %v", o.server.Refusals())
+	}
+	publisher.audio(t, 1, 51*23, aacFrame)
+	// The message stream is free for another publication.
+	p.command(t, 2, "publish", 0.0, nil, "other")
+	h.want(t, 2, rtmp.CodePublishStart)
+	publisher.audio(t, 1, 52*23, aacFrame)
+	p.audio(t, 2, 0, aacHeader)
+	waitFor(t, "it is published", func() bool {
+		s := o.hub.Stream("live/other")
+		return s != nil && s.Info().Publication != nil && s.Info().Publication.Counters.Messages == 1
+	})
+	o.wantMessages(53) // and none of the refused one's
+}
+
 // TestThePlaybackThatWaitsLastEndsTheConnection has two wait for streams that do not come.
 func TestThePlaybackThatWaitsLastEndsTheConnection(t *testing.T) {
 	o := start(t, func(c *Config, _ *remux.Config) { c.Wait = 50 * time.Millisecond })

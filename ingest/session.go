@@ -232,26 +232,20 @@ func (s *Server) checkConnect(c *rtmp.ConnectInfo) error {
 	return &rtmp.Refusal{Code: rtmp.CodeInvalidApp, Description: fmt.Sprintf("%v. %s", err, wantAddress)}
 }
 
-// refuse tells the peer why not, counts it, and ends the session.
+// refuse tells the peer why not, counts it, and ends the session, unless it has something else in progress.
 func (se *session) refuse(r rtmp.Event, reason, code, description string) error {
 	se.wire.limit(0) // so that closing can read what else comes, and the refusal arrives
 	se.server.refusals.count(reason)
 	se.log.Warn("request refused", "reason", reason, "description", description)
+	goesOn := se.entry.publishing.Load() > 0 || se.entry.playing.Load() > 0
 	if err := se.conn.Reject(r, code, description); err != nil {
 		return err
 	}
-	return errRefused
-}
-
-// refusePlay is refuse, but the session goes on if it has something else in progress.
-func (se *session) refusePlay(r *rtmp.PlayRequest, reason, code, description string) error {
-	goesOn := se.entry.publishing.Load() > 0 || se.entry.playing.Load() > 0
-	err := se.refuse(r, reason, code, description)
-	if goesOn && errors.Is(err, errRefused) {
+	if goesOn {
 		se.conn.GoesOn()
 		return nil
 	}
-	return err
+	return errRefused
 }
 
 const (

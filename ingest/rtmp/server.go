@@ -80,7 +80,7 @@ type netStream struct {
 	state streamState
 	name  string // what is published or played, without query
 	media mediaWatch
-	// over: a publication has ended on it, of which more may still come.
+	// over: a publication has ended on it or was refused, of which more may still come.
 	over bool
 }
 

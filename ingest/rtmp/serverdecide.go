@@ -70,6 +70,7 @@ func (c *ServerConn) Reject(request Event, code, description string) error {
 		return fmt.Errorf("reject: %w", err)
 	}
 	s.state = streamIdle
+	s.over = s.over || state == streamPublishAsked // what was sent in advance is no other's
 	return c.SendStatus(id, code, description)
 }
 

@@ -49,7 +49,7 @@ type StreamState struct {
 	ID         uint32
 	Name       string
 	Publishing bool
-	Over       bool // a publication has ended on it, of which more may still come
+	Over       bool // a publication has ended on it or was refused, of which more may still come
 }
 
 // ChunkStreamState is what a chunk stream's next header refers back to, and its unfinished message, if it is Open: of
