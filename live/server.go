@@ -167,6 +167,7 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, name remux.Stream
 	defer cancel()
 	defer v.watch(cancel)()
 	if v.found = s.find(ctx, r, name, upgrade); v.found == nil {
+		limitRest(w)
 		unavailable(w, http.StatusNotFound, "no such stream, or it has not begun")
 		v.left(errNotFound)
 		return
@@ -180,7 +181,15 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, name remux.Stream
 		return
 	}
 	tune(ctx)
-	v.left(v.to(newResponseOutput(w)).Run(ctx))
+	err := v.to(newResponseOutput(w)).Run(ctx)
+	limitRest(w)
+	v.left(err)
+}
+
+// limitRest bounds how long a client may take over the rest of an answer that had no deadline, which net/http
+// writes once Serve has returned.
+func limitRest(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(bytelog.StallTimeout)) // what knows none has none
 }
 
 // serveHead says whether there is something to play now: HEAD does not wait.

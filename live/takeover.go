@@ -33,6 +33,7 @@ type rawOutput interface {
 func (v *viewing) takeOver(w http.ResponseWriter, r *http.Request, upgrade bool) {
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
+		limitRest(w)
 		unavailable(w, http.StatusInternalServerError, "this needs a connection of its own")
 		v.left(fmt.Errorf("take over the connection: %w", err))
 		return
