@@ -58,7 +58,7 @@ func (l *lane) run(ctx context.Context) {
 			continue
 		}
 		if lost := new(lostError); errors.As(err, &lost) {
-			l.endpoint.dropped.Add(uint64(max(0, lost.bodies)))
+			l.endpoint.dropped.Add(uint64(lost.bodies))
 			l.endpoint.config().Logger.Error("webhook events were lost", "endpoint", l.endpoint.shown, "events", lost.bodies, "error", lost.err)
 			continue
 		}

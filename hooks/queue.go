@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -23,6 +24,8 @@ const (
 	// fileSuffix ends the name of a queue's file, which begins with its number.
 	fileSuffix = ".events"
 	cursorName = "cursor"
+	// damagedName is what is left of the last file that was given up: one, so that it takes no more disk than that.
+	damagedName = "damaged"
 )
 
 // queue is a list of bodies on disk, oldest first. One goroutine adds and another takes.
@@ -125,30 +128,43 @@ func (q *queue) sync() error {
 }
 
 // oldest returns the oldest body, nil if there is none. It stays until it is taken. What cannot be read back, for the disk
-// has damaged it or somebody has removed the folder, is given up with a lostError, and the queue goes on behind it.
+// has damaged it or somebody has removed the folder, is given up with a lostError, and the queue goes on behind it. Any
+// other error may pass: nothing is given up for it.
 func (q *queue) oldest() ([]byte, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.count == 0 {
-		return nil, nil
-	}
-	for {
+	for q.count > 0 {
 		if body, _, ok := cutRecord(q.head); ok {
 			return body, nil
 		}
 		// Either the first file has grown, or it has been read to its end.
-		var err error
-		if q.head, err = readFrom(q.name(q.files[0]), q.offset); err != nil {
-			return nil, q.giveUp(err)
+		head, err := readFrom(q.name(q.files[0]), q.offset)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			err = q.giveUp(err)
+		case err != nil:
+			err = fmt.Errorf("read queue: %w", err)
+		default:
+			q.head = head
+			err = q.pass()
 		}
-		if _, _, ok := cutRecord(q.head); ok {
-			continue
+		if err != nil {
+			return nil, err
 		}
-		if len(q.files) == 1 || len(q.head) > 0 {
-			return nil, q.giveUp(errDamaged)
-		}
-		q.removeFirst()
 	}
+	return nil, nil
+}
+
+// pass leaves the first file behind if there is no whole record in what is left of it.
+func (q *queue) pass() error {
+	if _, _, ok := cutRecord(q.head); ok {
+		return nil
+	}
+	if len(q.files) == 1 || len(q.head) > 0 {
+		return q.giveUp(errDamaged)
+	}
+	q.removeFirst()
+	return nil
 }
 
 // readFrom reads a file from an offset to its end, which is at most maxFile and a record away.
