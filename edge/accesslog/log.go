@@ -51,7 +51,7 @@ type Log struct {
 type counts struct{ lines, dropped atomic.Uint64 }
 
 // Open opens a file for appending, or standard output if it is called "-". It is made when it is missing, and nobody but
-// the user and the group of the server may read it: lines have addresses of viewers.
+// the user and the group of the server may read it: lines have addresses of viewers. A pipe must have a reader by then.
 func Open(name string, format Format, logger *slog.Logger) (*Log, error) {
 	if name == "-" {
 		return newLog(standardOutput{os.Stdout}, "", format, logger), nil
@@ -71,7 +71,7 @@ type standardOutput struct{ io.Writer }
 func (standardOutput) Close() error { return nil }
 
 func openFile(name string) (*os.File, error) {
-	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY|openNow, 0o640)
 	if err != nil {
 		return nil, fmt.Errorf("open access log: %w", err)
 	}
