@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"strconv"
@@ -99,8 +100,12 @@ func (h *handler) deny(w http.ResponseWriter, r *http.Request) {
 	body := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxDenial))
 	body.DisallowUnknownFields()
 	err := body.Decode(&d)
-	if err == nil && body.More() {
-		err = errTwoBodies
+	if err == nil {
+		if err = body.Decode(new(json.RawMessage)); err == nil {
+			err = errTwoBodies
+		} else if errors.Is(err, io.EOF) {
+			err = nil
+		}
 	}
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
 		problem(w, http.StatusRequestEntityTooLarge, "too-large", fmt.Sprintf("the body may have %d bytes", maxDenial))
