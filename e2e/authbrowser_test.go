@@ -30,7 +30,6 @@ const (
 func TestBrowserPlaysByEachPolicy(t *testing.T) {
 	ctx := limit(t, 3*time.Minute)
 	g := startGuarded(t)
-	g.excuse("watch: loopback is closed to pages of other sites", "cors-missing")
 	src := browserFixture.make(t).path
 	for stream, address := range g.published(ctx, t) {
 		server := g.rtmp

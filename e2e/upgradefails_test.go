@@ -78,8 +78,9 @@ func TestAVersionThatDiesAsItTakesOverIsNotSeen(t *testing.T) {
 	old = append(old, pid)
 	// It is a server like any other, and can be upgraded in turn.
 	install(t, path, program)
-	r.Mark(hlscheck.PublisherLeft)
 	signalUpgrade(t, pid)
+	s.awaitLog(ctx, t, "next process is prepared", 2)
+	r.Mark(hlscheck.PublisherLeft)
 	pid = s.awaitLog(ctx, t, "handed over", 2)
 	r.Mark(hlscheck.PublisherBack)
 	waitForPlaylist(ctx, t, s.hlsURL("test"), func(m *playlist.Media) bool { return m.MediaSequence > was.MediaSequence+10 })

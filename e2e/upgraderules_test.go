@@ -26,7 +26,7 @@ func TestTheNextProcessRulesOverWhoStayed(t *testing.T) {
 	s := launch(t, t.TempDir(), []string{program}, "--hls.segment", "1s", "--flv.wait", "2m", "--http.header_timeout", "1m")
 	pid := s.cmd.Process.Pid
 	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGTERM) }) // the newest process; before the server's own check
-	s.excuse("the test denies it", "playlist-unavailable")
+	s.excuse("the test denies it", "playlist-unavailable", "segment-unavailable")
 	s.excuse("times go on where another process does", "discontinuity-needless")
 	ctx := limit(t, 3*time.Minute)
 	first := publishNumbered(ctx, t, s.publishURL("first"))
@@ -37,13 +37,13 @@ func TestTheNextProcessRulesOverWhoStayed(t *testing.T) {
 	ended := map[string]chan error{"first": make(chan error, 1), "later": make(chan error, 1)}
 	watching, leave := context.WithCancel(ctx)
 	defer leave()
-	watch := func(name string) {
-		ended[name] <- viewers[name].readFLV(open(watching, t, "GET", s.flvURL(name)).Body)
+	watch := func(name string, v *numberedViewer) {
+		ended[name] <- v.readFLV(open(watching, t, "GET", s.flvURL(name)).Body)
 	}
-	go watch("first")
+	go watch("first", viewers["first"])
 	later := &numberedPublisher{t: t, begins: map[int]bool{}}
 	viewers["later"] = newNumberedViewer("later", later)
-	go watch("later")
+	go watch("later", viewers["later"])
 	if err := viewers["first"].await(ctx, 1); err != nil {
 		t.Fatal(err)
 	}

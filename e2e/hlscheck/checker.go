@@ -50,10 +50,11 @@ type Checker struct {
 	mu       sync.Mutex
 	history  History
 	facts    map[string]*segmentFacts
-	found    findings            // what was found while watching
-	latest   map[string]int      // index in history.Media of the newest version, by playlist URL
-	media    []string            // media playlists known, in the order of appearance
-	watched  map[string]*watched // segments by URL
+	found    findings             // what was found while watching
+	asked    map[string]time.Time // when for the last answer, by playlist URL
+	latest   map[string]int       // index in history.Media of the newest version, by playlist URL
+	media    []string             // media playlists known, in the order of appearance
+	watched  map[string]*watched  // segments by URL
 	queue    []job
 	slowest  time.Duration // answer of a playlist
 	listened chan struct{} // closed and replaced whenever a segment was examined
@@ -65,6 +66,7 @@ func New(o Options) *Checker {
 		o:        o.withDefaults(),
 		history:  History{},
 		facts:    map[string]*segmentFacts{},
+		asked:    map[string]time.Time{},
 		latest:   map[string]int{},
 		watched:  map[string]*watched{},
 		listened: make(chan struct{}),

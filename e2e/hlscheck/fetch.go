@@ -61,12 +61,20 @@ type watched struct {
 	longest  time.Duration // the longest playlist it was in
 	listed   bool
 	recheck  time.Time // when it has to be fetched for the last time; zero while listed
+	until    time.Time // when it may be gone
+}
+
+// retained says that the server removed w or ended the playlist at since or later, and that w stays for d from then.
+// A tenth less leaves time to fetch it.
+func (w *watched) retained(since time.Time, d time.Duration) {
+	w.recheck, w.until = since.Add(d*9/10), since.Add(d)
 }
 
 // job is a segment to fetch, and why.
 type job struct {
-	url string
-	why string
+	url   string
+	why   string
+	until time.Time // when it may be gone; zero if it may not
 }
 
 const (
@@ -75,8 +83,9 @@ const (
 	whyRetained = "its retention is nearly over"
 )
 
-// follow queues what joined the playlist and what left it. The caller holds mu.
-func (c *Checker) follow(playlist string, p mediaPlaylist, at time.Time) {
+// follow queues what joined the playlist and what left it. What it was before the server still said when it was asked
+// at since, which on a busy machine is well before the answer to the next question. The caller holds mu.
+func (c *Checker) follow(playlist string, p mediaPlaylist, since time.Time) {
 	length := p.length()
 	now := map[string]bool{}
 	for _, e := range p.entries {
@@ -85,11 +94,11 @@ func (c *Checker) follow(playlist string, p mediaPlaylist, at time.Time) {
 		if w == nil {
 			w = &watched{duration: e.duration, listed: true}
 			c.watched[e.url] = w
-			c.queue = append(c.queue, job{e.url, whyListed})
+			c.queue = append(c.queue, job{url: e.url, why: whyListed})
 		}
 		w.longest = max(w.longest, length)
 		if p.endlist { // the last who joined need it for as long as all of it lasts
-			w.recheck = at.Add(length * 9 / 10)
+			w.retained(since, length)
 		}
 	}
 	i, ok := c.before(playlist)
@@ -101,9 +110,9 @@ func (c *Checker) follow(playlist string, p mediaPlaylist, at time.Time) {
 		if w := c.watched[e.url]; w != nil && w.listed && !now[e.url] {
 			w.listed = false
 			// RFC 8216 6.2.2: a removed segment stays for its duration plus that of the
-			// longest playlist it was in. A tenth less leaves time to fetch it.
-			w.recheck = at.Add((w.duration + w.longest) * 9 / 10)
-			c.queue = append(c.queue, job{e.url, whyRemoved})
+			// longest playlist it was in.
+			w.retained(since, w.duration+w.longest)
+			c.queue = append(c.queue, job{e.url, whyRemoved, w.until})
 		}
 	}
 }
@@ -123,7 +132,7 @@ func (c *Checker) due(now time.Time) {
 	for u, w := range c.watched {
 		if !w.recheck.IsZero() && now.After(w.recheck) {
 			delete(c.watched, u)
-			c.queue = append(c.queue, job{u, whyRetained})
+			c.queue = append(c.queue, job{u, whyRetained, w.until})
 		}
 	}
 }
@@ -174,6 +183,8 @@ func (c *Checker) fetch(ctx, watch context.Context, j job) {
 	down := overlaps(pausesOf(c.history.Marks), now.Add(-settle), now)
 	switch {
 	case down && (err != nil || a.status != http.StatusOK):
+		return
+	case err == nil && a.status == http.StatusNotFound && !j.until.IsZero() && now.After(j.until): // it was asked for too late
 		return
 	case err != nil:
 		c.found.add("segment-unavailable", j.url, now, "%v (fetched because %s)", err, j.why)

@@ -175,7 +175,12 @@ func (q *questioner) checkGzip(r resource) {
 		if etag == plain.header.Get("ETag") && !strings.HasPrefix(etag, "W/") {
 			q.add("gzip", r.url, "the strong ETag %s stands for gzip and identity alike", etag)
 		}
-		if again := q.ask(http.MethodGet, r.url, "Accept-Encoding", "gzip", "If-None-Match", etag); again.status != http.StatusNotModified {
+		again := q.ask(http.MethodGet, r.url, "Accept-Encoding", "gzip", "If-None-Match", etag)
+		if again.status == http.StatusOK && again.header.Get("ETag") != etag { // a cache renews each encoding by itself
+			etag = again.header.Get("ETag")
+			again = q.ask(http.MethodGet, r.url, "Accept-Encoding", "gzip", "If-None-Match", etag)
+		}
+		if again.status != http.StatusNotModified {
 			q.add("gzip", r.url, "If-None-Match with the gzip variant's ETag answers %d, not 304", again.status)
 		}
 		if refused := q.ask(http.MethodGet, r.url, "Accept-Encoding", "gzip;q=0"); refused.header.Get("Content-Encoding") != "" {

@@ -74,6 +74,7 @@ func (c *Checker) pollMedia(ctx context.Context, url string) {
 	c.mu.Lock()
 	i, seen := c.latest[url]
 	c.mu.Unlock()
+	asked := time.Now()
 	a, ok := c.playlist(ctx, url, seen)
 	if !ok {
 		return
@@ -81,6 +82,11 @@ func (c *Checker) pollMedia(ctx context.Context, url string) {
 	v := Version{URL: url, At: a.at, LastSeen: a.at, Header: a.header, Body: a.body}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	since := c.asked[url]
+	c.asked[url] = asked
+	if !seen {
+		since = a.at
+	}
 	if seen && sameVersion(c.history.Media[i], v) {
 		c.history.Media[i].LastSeen = a.at
 		return
@@ -88,7 +94,7 @@ func (c *Checker) pollMedia(ctx context.Context, url string) {
 	c.latest[url] = len(c.history.Media)
 	c.history.Media = append(c.history.Media, v)
 	if p, ok := parseMedia(v, &findings{}); ok {
-		c.follow(url, p, a.at)
+		c.follow(url, p, since)
 	}
 }
 
