@@ -30,6 +30,10 @@ func (se *session) play(r *rtmp.PlayRequest) error {
 		se.refused(r, BadName)
 		return se.refuse(r, BadName, rtmp.CodePlayStreamNotFound, err.Error())
 	}
+	if se.server.stopping() { // what was decided by is not kept up to date any more
+		se.refused(r, stoppingReason)
+		return se.refuse(r, stoppingReason, rtmp.CodePlayFailed, stoppingText)
+	}
 	account := se.newPlayback(r, name)
 	adm := admission{leave: func() {}}
 	if mayPlay := se.server.config.MayPlay; mayPlay != nil {

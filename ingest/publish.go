@@ -24,6 +24,12 @@ type publication struct {
 	record  json.RawMessage // the decision's Admission
 }
 
+// Who asks a server that ends is told so, be it that another process has taken its place.
+const (
+	stoppingReason = "stopping"
+	stoppingText   = "the server is stopping: connect again, and to another server if there is one"
+)
+
 // publish decides on a request and begins the publication.
 func (se *session) publish(r *rtmp.PublishRequest) error {
 	name, err := remux.ParseStreamName(r.App, r.Name)
@@ -32,7 +38,7 @@ func (se *session) publish(r *rtmp.PublishRequest) error {
 			fmt.Sprintf("%v. %s", err, wantAddress))
 	}
 	if se.server.refusing.Load() {
-		return se.refuse(r, "stopping", rtmp.CodePublishRejected, "the server is stopping: connect again, and to another server if there is one")
+		return se.refuse(r, stoppingReason, rtmp.CodePublishRejected, stoppingText)
 	}
 	remote := addrPort(se.nc.RemoteAddr())
 	decision := se.server.config.MayPublish(Request{Stream: name, Query: r.Query, Remote: remote, Protocol: se.protocol})

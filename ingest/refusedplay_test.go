@@ -321,6 +321,31 @@ func TestAPlaybackThatIsStoppedWhileTheServerStopsLeavesTheOtherItsEnd(t *testin
 	o.server.Close(t.Context())
 }
 
+// TestWhoStaysWithAServerThatEndsPlaysNothingElse asks on a connection that plays, as those do that stay over an upgrade:
+// what decides there is not kept up to date.
+func TestWhoStaysWithAServerThatEndsPlaysNothingElse(t *testing.T) {
+	asked := make(chan remux.StreamName, 4)
+	o := start(t, func(c *Config, _ *remux.Config) {
+		c.MayPlay = func(r Request) Decision { asked <- r.Stream; return Decision{Allowed: true} }
+	})
+	o.publishHeard("test")
+	o.wantMessages(51)
+	p := o.dialRaw()
+	if err := p.Play(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h := p.hear()
+	<-asked
+	waitFor(t, "it plays", func() bool { return o.hub.Stream("live/test").Viewers() == 1 })
+	o.server.Drain()
+	p.command(t, 0, "createStream", 7.0, nil)
+	p.command(t, 2, "play", 0.0, nil, "test")
+	h.want(t, 2, rtmp.CodePlayFailed)
+	if n := o.server.Refusals()["stopping"]; n != 1 || len(asked) > 0 {
+		t.Errorf("counted are %v, and %d were decided on", o.server.Refusals(), len(asked))
+	}
+}
+
 // TestWhoAsksAllTheTimeIsSentAway has a publisher begin and end publications as fast as it can.
 func TestWhoAsksAllTheTimeIsSentAway(t *testing.T) {
 	var asked int

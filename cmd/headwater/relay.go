@@ -22,20 +22,30 @@ import (
 // relays are how a process that has handed over goes on for its live viewers: what they watch it asks the next process
 // for, as FLV (relayserver.go), and publishes it in its own hub, where nothing is left but what viewers read.
 type relays struct {
-	server  *server
-	grace   time.Duration   // how long a stream may have no publisher
-	ctx     context.Context // ends with everything
-	cancel  context.CancelFunc
-	running sync.WaitGroup
-	proxied atomic.Int64  // requests that the next process answers
-	settled chan struct{} // closed when it is known whether the next process serves
+	server *server
+	grace  time.Duration // how long a stream may have no publisher
+	// patience is how long a client may read nothing of an answer that is passed on.
+	patience time.Duration
+	ctx      context.Context // ends with everything, and says why
+	cancel   context.CancelCauseFunc
+	running  sync.WaitGroup
+	begins   sync.WaitGroup // begin's goroutine: nobody else asks meanwhile
+	proxied  atomic.Int64   // requests that the next process answers
+	settled  chan struct{}  // closed when it is known whether the next process serves
 
 	// mu guards all below. It may be held when the hub's lock is taken.
 	mu     sync.Mutex
-	next   *systemd.Next
+	next   nextProcess
 	serves bool // next does: until then another may take its place
 	over   bool
 	byName map[remux.StreamName]*relay
+}
+
+// nextProcess is what relays need of the process that was handed over to. It is a *systemd.Next.
+type nextProcess interface {
+	Dial(kind byte) (net.Conn, error)
+	Announced() error
+	Silence()
 }
 
 // relay is one stream that is watched here and published there.
@@ -48,28 +58,31 @@ type relay struct {
 
 func newRelays(s *server) *relays {
 	r := &relays{
-		server: s, grace: s.cfg().Stream.Grace, settled: make(chan struct{}), byName: make(map[remux.StreamName]*relay),
+		server: s, grace: s.cfg().Stream.Grace, patience: passPatience, settled: make(chan struct{}), byName: make(map[remux.StreamName]*relay),
 	}
-	r.ctx, r.cancel = context.WithCancel(context.Background())
+	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	return r
 }
 
-// begin asks the next process, which need not have begun, for all that is watched.
-func (r *relays) begin(next *systemd.Next) {
+// begin asks the next process, which need not have begun, for all that is watched. One that was asked before must have gone.
+func (r *relays) begin(next nextProcess) {
 	if r == nil {
 		return
 	}
+	r.begins.Wait()
 	r.mu.Lock()
 	r.next = next
-	for _, x := range r.byName { // another process was asked before, and has gone
+	for _, x := range r.byName {
 		if x.conn != nil {
 			_ = x.conn.Close()
 			x.conn = nil
 		}
 	}
 	r.mu.Unlock()
+	r.begins.Add(1)
 	r.running.Go(func() { // it waits for the next process where there is much to ask for
-		r.followDenials()
+		defer r.begins.Done()
+		r.running.Go(func() { r.followDenials(next) })
 		r.poll(systemd.RelayAnnounced)
 		if err := next.Announced(); err != nil {
 			r.server.logger.Debug("the next process was not told what is watched", "err", err)
@@ -141,6 +154,7 @@ func (r *relays) forgetLocked(x *relay) {
 }
 
 // ask asks the next process for a stream, and follows it on a goroutine. Only one goroutine at a time polls.
+// Meanwhile the stream may have been let go of.
 func (r *relays) ask(x *relay, kind byte) {
 	conn, err := r.dial(kind)
 	if err == nil {
@@ -151,8 +165,12 @@ func (r *relays) ask(x *relay, kind byte) {
 		return
 	}
 	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over || r.byName[x.name] != x || x.conn != nil {
+		_ = conn.Close()
+		return
+	}
 	x.conn = conn
-	r.mu.Unlock()
 	r.running.Go(func() {
 		err := r.follow(x, conn)
 		_ = conn.Close()
@@ -187,7 +205,7 @@ func (r *relays) follow(x *relay, conn net.Conn) error {
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close() //nolint:errcheck // the connection is closed next
+	defer func() { _, _ = conn.Close(), answer.Body.Close() }() // the other way round, it would read to the end
 	if answer.StatusCode != http.StatusOK {
 		return errOver
 	}
@@ -236,56 +254,5 @@ func (r *relays) publication(x *relay, conn net.Conn) (p *remux.Publication, err
 // relayPublisher is who publishes in the hub of a process that has handed over.
 var relayPublisher = remux.Publisher{Protocol: relayHost}
 
-const (
-	// relayPatience is how much longer than a grace period an answer may take.
-	relayPatience = 10 * time.Second
-	// relayLook is how often a process looks whether somebody still watches.
-	relayLook = 200 * time.Millisecond
-)
-
-// wait returns when nobody watches any more, when time is up, or when the process is asked to end; not before it is known
-// who serves the others.
-func (r *relays) wait(asked context.Context, timeout time.Duration) {
-	<-r.settled
-	r.mu.Lock()
-	serves := r.serves
-	r.mu.Unlock()
-	if !serves || !r.poll(systemd.RelayOther) {
-		return
-	}
-	log := r.server.logger
-	log.Info("viewers stay with this process", "streams", len(r.server.hub.Watched()), "timeout", timeout)
-	over := time.NewTimer(timeout)
-	defer over.Stop()
-	look := time.NewTicker(relayLook)
-	defer look.Stop()
-	for {
-		select {
-		case <-asked.Done():
-			return
-		case <-over.C:
-			log.Warn("the time for viewers is over, they have to connect again", "streams", len(r.server.hub.Watched()))
-			return
-		case <-look.C:
-			if !r.poll(systemd.RelayOther) {
-				return
-			}
-		}
-	}
-}
-
-// end lets go of everything, and returns when nothing runs any more.
-func (r *relays) end() {
-	r.cancel()
-	r.mu.Lock()
-	r.over = true
-	for _, x := range r.byName {
-		r.forgetLocked(x)
-	}
-	next := r.next
-	r.mu.Unlock()
-	if next != nil {
-		next.Leave()
-	}
-	r.running.Wait()
-}
+// relayPatience is how much longer than a grace period an answer may take.
+const relayPatience = 10 * time.Second

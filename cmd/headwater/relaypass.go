@@ -1,17 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"time"
 
-	"github.com/headwater-live/headwater/auth"
 	"github.com/headwater-live/headwater/cmd/headwater/systemd"
 )
 
@@ -30,63 +26,56 @@ func (r *relays) pass() http.Handler {
 				}
 			}
 			p.Out.Header.Set(relayRemote, p.In.RemoteAddr)
+			p.Out.URL.RawQuery = p.In.URL.RawQuery // with what cannot be parsed, too
 		},
 		Transport: &http.Transport{
 			DialContext:       func(context.Context, string, string) (net.Conn, error) { return r.dial(systemd.RelayOther) },
 			DisableKeepAlives: true, DisableCompression: true, ResponseHeaderTimeout: answerTime,
 		},
+		ErrorLog:      slog.NewLogLogger(r.server.logger.Handler(), slog.LevelDebug),
 		FlushInterval: -1, // live streams are to come as they do
 		ErrorHandler:  func(w http.ResponseWriter, req *http.Request, _ error) { answeredElsewhere(w, req) },
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		r.proxied.Add(1)
 		defer r.proxied.Add(-1)
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // the next process has its own
-		proxy.ServeHTTP(w, req)
+		control := http.NewResponseController(w)
+		_ = control.SetWriteDeadline(time.Time{}) // a live stream lasts
+		proxy.ServeHTTP(&passedWriter{ResponseWriter: w, control: control, patience: r.patience}, req)
 	})
 }
 
-// maxDenial bounds a line that says who is denied, in bytes.
-const maxDenial = 64 << 10
+// passPatience is how long a client may read nothing of what there is. The next process cannot tell: it sees the
+// buffers of this one.
+const passPatience = 30 * time.Second
 
-// followDenials sends viewers away who are put on the denylist of the next process, as long as there is one.
-func (r *relays) followDenials() {
-	conn, err := r.dial(systemd.RelayOther)
+// passedWriter bounds each write, and nothing else: an answer may last.
+type passedWriter struct {
+	http.ResponseWriter
+	control  *http.ResponseController
+	patience time.Duration
+}
+
+// Write implements http.ResponseWriter.
+func (w *passedWriter) Write(b []byte) (n int, err error) {
+	err = w.bounded(func() (err error) { n, err = w.ResponseWriter.Write(b); return })
+	return n, err
+}
+
+// FlushError is what http.ResponseController calls.
+func (w *passedWriter) FlushError() error { return w.bounded(w.control.Flush) }
+
+// Unwrap is what http.ResponseController calls.
+func (w *passedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// bounded writes. In between there is no deadline: HTTP/2 would end the stream then.
+func (w *passedWriter) bounded(write func() error) error {
+	if err := w.control.SetWriteDeadline(time.Now().Add(w.patience)); err != nil {
+		return err
+	}
+	err := write()
 	if err == nil {
-		_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", denialsPath, relayHost)
+		_ = w.control.SetWriteDeadline(time.Time{})
 	}
-	if err != nil {
-		r.server.logger.Warn("viewers whom the next process denies are not sent away", "err", err)
-		return
-	}
-	r.running.Go(func() {
-		defer conn.Close() //nolint:errcheck // it is only read
-		defer context.AfterFunc(r.ctx, func() { _ = conn.Close() })()
-		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil {
-			return // the next process has gone
-		}
-		defer answer.Body.Close() //nolint:errcheck // the connection is closed next
-		r.deny(answer.Body)
-	})
-}
-
-// deny puts entries, each a line, on the denylist of this process, and passes them on to the one before it.
-func (r *relays) deny(entries io.Reader) {
-	lines := bufio.NewScanner(entries)
-	lines.Buffer(nil, maxDenial)
-	for lines.Scan() {
-		var e auth.Entry
-		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			r.server.logger.Warn("viewers whom the next process denies are not sent away", "err", err)
-			return
-		}
-		added, ended, err := r.server.access.Deny(auth.Entry{Token: e.Token, Stream: e.Stream, Action: e.Action}, time.Until(e.Until))
-		if err != nil {
-			r.server.logger.Warn("viewers whom the next process denies are not sent away", "err", err)
-			continue
-		}
-		r.server.denials.tell(added)
-		r.server.logger.Info("permissions were revoked by the next process", "ended", ended)
-	}
+	return err
 }

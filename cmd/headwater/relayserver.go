@@ -2,16 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/headwater-live/headwater/auth"
 	"github.com/headwater-live/headwater/flv"
 	"github.com/headwater-live/headwater/live"
 	"github.com/headwater-live/headwater/remux"
@@ -34,7 +31,9 @@ const (
 	// relaysReady is how long everybody may wait until all that the process before has announced is asked for. If they
 	// are late, their viewers miss frames.
 	relaysReady = 5 * time.Second
-	denialsPath = "/.denials"
+	// relayWrite bounds an answer other than a live stream's, which sets its own: the other process reads at once, but for
+	// a client that does not. It is as long as that of the public listeners.
+	relayWrite = 90 * time.Second
 )
 
 // relayServer answers the process before for its viewers. Whoever asks there has been let in: nobody else has the
@@ -82,7 +81,7 @@ func (s *server) serveRelays() {
 		Hub: relayHub{s.hub, asked}, Latency: relayLatency, Wait: cfg.Stream.Grace, MaxBacklog: relayBacklog, Logger: s.logger,
 	})
 	r.http = &http.Server{
-		Handler: r, ReadHeaderTimeout: cfg.HTTP.HeaderTimeout, MaxHeaderBytes: 2 * cfg.HTTP.MaxHeader,
+		Handler: r, ReadHeaderTimeout: cfg.HTTP.HeaderTimeout, WriteTimeout: relayWrite, MaxHeaderBytes: 2 * cfg.HTTP.MaxHeader,
 		ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
 	}
 	s.relayed = r
@@ -115,7 +114,7 @@ func (r *relayServer) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	if req.URL.Path == denialsPath {
-		r.server.denials.serve(w, req)
+		r.server.denials.serve(w, req, r.server.access.Denylist)
 		return
 	}
 	app, name, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(req.URL.Path, "/"), ".flv"), "/")
@@ -135,57 +134,4 @@ func (r *relayServer) close(ctx context.Context) {
 	}
 	r.flv.Close(ctx)
 	_ = r.http.Close()
-}
-
-// denials passes on what is put on the denylist, to the process before: its viewers may be meant.
-type denials struct {
-	mu        sync.Mutex
-	followers map[chan auth.Entry]struct{}
-}
-
-// maxDenials is how many entries may wait for the process before. It reads at once; one that does not is let go.
-const maxDenials = 1_000
-
-// tell passes an entry on.
-func (d *denials) tell(e auth.Entry) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for follower := range d.followers {
-		select {
-		case follower <- e:
-		default:
-			close(follower)
-			delete(d.followers, follower)
-		}
-	}
-}
-
-// serve answers with the entries as they come, each a line of JSON.
-func (d *denials) serve(w http.ResponseWriter, r *http.Request) {
-	follower := make(chan auth.Entry, maxDenials)
-	d.mu.Lock()
-	if d.followers == nil {
-		d.followers = make(map[chan auth.Entry]struct{})
-	}
-	d.followers[follower] = struct{}{}
-	d.mu.Unlock()
-	defer func() {
-		d.mu.Lock()
-		delete(d.followers, follower)
-		d.mu.Unlock()
-	}()
-	control := http.NewResponseController(w)
-	_ = control.SetWriteDeadline(time.Time{}) // it lasts as long as the other process
-	_ = control.Flush()
-	lines := json.NewEncoder(w)
-	for {
-		select {
-		case e, ok := <-follower:
-			if !ok || lines.Encode(e) != nil || control.Flush() != nil {
-				return
-			}
-		case <-r.Context().Done():
-			return
-		}
-	}
 }

@@ -86,7 +86,7 @@ func (s *server) run(ctx context.Context) error {
 	s.serving.Wait()
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, errHandedOver):
-		return s.upgrades.failed
+		return s.upgrades.outcome(s)
 	case !errors.Is(cause, context.Canceled):
 		return cause
 	}

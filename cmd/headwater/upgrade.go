@@ -38,6 +38,7 @@ type upgrader struct {
 	publishers *publishers // nil if none go on there
 	relays     *relays     // nil if this process cannot go on for its viewers
 	failed     error       // nobody has taken over, though this process let go
+	successor  successor
 }
 
 func newUpgrader(signals <-chan os.Signal) *upgrader {
@@ -153,7 +154,11 @@ func (u *upgrader) finish(s *server) {
 		}
 	}
 	u.sockets.Close()
-	stop := u.publishers.letGo(s.asked)
+	u.successor.watch(u.next, s.before, u.relays)
+	ctx, cancel := context.WithCancel(s.asked)
+	defer cancel()
+	defer context.AfterFunc(u.successor.ctx, cancel)()
+	stop := u.publishers.letGo(ctx)
 	s.logger.Info("handed over", "pid", u.next.PID, "nobody_accepted", time.Since(s.unheard))
 	s.notify(systemd.MainPID(u.next.PID))
 	u.relays.served(true)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -94,7 +95,7 @@ func (b *Before) TakeOver() error {
 	if b == nil {
 		return nil
 	}
-	err := b.offerConnections()
+	err := errors.Join(b.offerConnections(), b.offerRelay())
 	if err == nil {
 		_, err = io.WriteString(b.conn, linePrepared+"\n")
 	}
@@ -138,13 +139,31 @@ func expect(lines *bufio.Reader, want string) error {
 
 // Next is the process to which this one hands over.
 type Next struct {
-	PID    int
-	conn   *os.File
-	relay  *net.UnixConn // see Dial
-	lines  *bufio.Reader
-	conns  *net.UnixConn // over which connections go
-	takes  bool          // the next process has said that it takes them
-	exited chan struct{} // closed when the process has ended
+	PID       int
+	conn      *os.File
+	relay     *net.UnixConn // see Dial
+	relayTime time.Duration
+	offered   bool        // the next process has said that it answers there
+	answers   atomic.Bool // it has, and did not fail to, and nobody has called Silence
+	lines     *bufio.Reader
+	conns     *net.UnixConn // over which connections go
+	takes     bool          // the next process has said that it takes them
+	exited    chan struct{} // closed when the process has ended
+	failure   error         // of the process, when it has ended
+}
+
+// Exited returns a channel that is closed when the next process has ended, which nobody else learns of before this one
+// has.
+func (n *Next) Exited() <-chan struct{} { return n.exited }
+
+// Failure returns why the next process has ended; nil if it has not, or as it should.
+func (n *Next) Failure() error {
+	select {
+	case <-n.exited:
+		return n.failure
+	default:
+		return nil
+	}
 }
 
 // AwaitPrepared waits until the next process is prepared.
@@ -153,6 +172,7 @@ func (n *Next) AwaitPrepared(within time.Duration) error {
 		return err
 	}
 	n.heardOffer()
+	n.heardRelayOffer()
 	return nil
 }
 

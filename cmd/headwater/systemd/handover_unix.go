@@ -106,12 +106,15 @@ func (p *Passed) Start(program string, args []string) (*Next, error) {
 		return nil, fmt.Errorf("start %s: %w", program, err)
 	}
 	n := &Next{
-		PID: pid, conn: ours, lines: bufio.NewReaderSize(ours, maxLine), conns: conns, relay: relay, exited: make(chan struct{}),
+		PID: pid, conn: ours, lines: bufio.NewReaderSize(ours, maxLine), conns: conns, relay: relay, relayTime: relayTime,
+		exited: make(chan struct{}),
 	}
 	go func() { // it ends with the process, or with this one
 		defer close(n.exited)
 		if process, err := os.FindProcess(pid); err == nil {
-			_, _ = process.Wait()
+			if state, err := process.Wait(); err == nil && !state.Success() {
+				n.failure = fmt.Errorf("process %d: %s", pid, state)
+			}
 		}
 	}()
 	return n, nil

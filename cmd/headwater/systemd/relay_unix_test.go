@@ -4,10 +4,12 @@ package systemd
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // relayEnds returns both processes' ends.
@@ -26,8 +28,13 @@ func relayEnds(t *testing.T) (*Next, *Relays) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &Next{relay: ours, conn: handover}
+	n := &Next{relay: ours, conn: handover, relayTime: relayTime}
 	t.Cleanup(func() { n.Leave(); _ = relays.Close() })
+	before := &Before{relay: theirs}
+	if err := before.offerRelay(); err != nil {
+		t.Fatal(err)
+	}
+	n.heardRelayOffer()
 	return n, relays
 }
 
@@ -77,6 +84,92 @@ func TestAProcessConnectsToTheNextOne(t *testing.T) {
 	if _, err := next.Dial(RelayOther); err == nil {
 		t.Error("one can connect after the end")
 	}
+}
+
+func TestAProcessThatTakesNoConnectionsIsAskedOnlyOnce(t *testing.T) {
+	next, _ := relayEnds(t)
+	next.relayTime = 50 * time.Millisecond
+	fill := func() (n int) {
+		for n < 10_000 {
+			conn, err := next.Dial(RelayOther)
+			if err != nil {
+				break
+			}
+			_ = conn.Close()
+			n++
+		}
+		return n
+	}
+	if n := fill(); n == 10_000 {
+		t.Fatal("there is no end to what can be sent")
+	}
+	began := time.Now()
+	for range 100 {
+		if _, err := next.Dial(RelayOther); !errors.Is(err, errNoAnswer) {
+			t.Fatalf("asked again: %v", err)
+		}
+	}
+	if took := time.Since(began); took > 100*next.relayTime/2 {
+		t.Errorf("it was waited for once more: %v", took)
+	}
+	if err := next.Announced(); err == nil {
+		t.Error("it can be told something")
+	}
+
+	next, _ = relayEnds(t)
+	next.relayTime = time.Hour
+	done := make(chan int)
+	go func() { done <- fill() }()
+	time.AfterFunc(100*time.Millisecond, next.Silence)
+	select {
+	case <-done:
+	case <-time.After(long):
+		t.Fatal("whoever waits to send a connection cannot be stopped")
+	}
+}
+
+func TestAProcessThatDoesNotOfferToAnswerIsNotAsked(t *testing.T) {
+	for _, said := range []string{"", "2"} {
+		ours, fd, err := connectionsPair()
+		if err != nil {
+			t.Fatal(err)
+		}
+		theirs, err := unixConn(fd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer theirs.Close() //nolint:errcheck // a test
+		n := &Next{relay: ours, relayTime: relayTime}
+		defer ours.Close() //nolint:errcheck // a test
+		if _, err := theirs.Write([]byte(said)); err != nil {
+			t.Fatal(err)
+		}
+		n.heardRelayOffer()
+		if _, err := n.Dial(RelayOther); err == nil {
+			t.Errorf("%q: it is asked", said)
+		}
+		if n.Announced() == nil || n.AwaitRetired() == nil {
+			t.Errorf("%q: it counts as one that answers", said)
+		}
+	}
+}
+
+func TestAProcessSaysThatItHasHandedOver(t *testing.T) {
+	next, relays := relayEnds(t)
+	before := &Before{relay: relays.conn}
+	before.Retired()
+	before.Retired()
+	for range 2 {
+		if err := next.AwaitRetired(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = relays.Close()
+	if err := next.AwaitRetired(); !errors.Is(err, io.EOF) {
+		t.Errorf("when it has gone: %v", err)
+	}
+	before.Retired() // nobody is there to hear it
+	(*Before)(nil).Retired()
 }
 
 func TestWhatIsNoConnectionIsNotAccepted(t *testing.T) {
