@@ -66,8 +66,9 @@ func TestAVersionThatDiesAsItTakesOverIsNotSeen(t *testing.T) {
 
 	old := []int{pid}
 	writeProgram(t, program, diesAfterGo)
-	r.Mark(hlscheck.PublisherLeft)
 	signalUpgrade(t, pid)
+	s.awaitLog(ctx, t, "next process is prepared", 1)
+	r.Mark(hlscheck.PublisherLeft)
 	s.awaitLog(ctx, t, "the next process does not serve, this version is started again", 1)
 	pid = s.awaitLog(ctx, t, "handed over", 1)
 	select {

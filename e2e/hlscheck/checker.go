@@ -51,6 +51,7 @@ type Checker struct {
 	history  History
 	facts    map[string]*segmentFacts
 	found    findings             // what was found while watching
+	until    map[string]time.Time // when a segment that is listed no more may be gone, by URL
 	asked    map[string]time.Time // when for the last answer, by playlist URL
 	latest   map[string]int       // index in history.Media of the newest version, by playlist URL
 	media    []string             // media playlists known, in the order of appearance
@@ -66,6 +67,7 @@ func New(o Options) *Checker {
 		o:        o.withDefaults(),
 		history:  History{},
 		facts:    map[string]*segmentFacts{},
+		until:    map[string]time.Time{},
 		asked:    map[string]time.Time{},
 		latest:   map[string]int{},
 		watched:  map[string]*watched{},

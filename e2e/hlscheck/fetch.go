@@ -61,20 +61,18 @@ type watched struct {
 	longest  time.Duration // the longest playlist it was in
 	listed   bool
 	recheck  time.Time // when it has to be fetched for the last time; zero while listed
-	until    time.Time // when it may be gone
 }
 
-// retained says that the server removed w or ended the playlist at since or later, and that w stays for d from then.
-// A tenth less leaves time to fetch it.
-func (w *watched) retained(since time.Time, d time.Duration) {
-	w.recheck, w.until = since.Add(d*9/10), since.Add(d)
+// retained says that the server removed a segment or ended the playlist at since or later, and that the segment stays
+// for d from then. A tenth less leaves time to fetch it. The caller holds mu.
+func (c *Checker) retained(url string, since time.Time, d time.Duration) {
+	c.watched[url].recheck, c.until[url] = since.Add(d*9/10), since.Add(d)
 }
 
 // job is a segment to fetch, and why.
 type job struct {
-	url   string
-	why   string
-	until time.Time // when it may be gone; zero if it may not
+	url string
+	why string
 }
 
 const (
@@ -94,11 +92,11 @@ func (c *Checker) follow(playlist string, p mediaPlaylist, since time.Time) {
 		if w == nil {
 			w = &watched{duration: e.duration, listed: true}
 			c.watched[e.url] = w
-			c.queue = append(c.queue, job{url: e.url, why: whyListed})
+			c.queue = append(c.queue, job{e.url, whyListed})
 		}
 		w.longest = max(w.longest, length)
 		if p.endlist { // the last who joined need it for as long as all of it lasts
-			w.retained(since, length)
+			c.retained(e.url, since, length)
 		}
 	}
 	i, ok := c.before(playlist)
@@ -111,8 +109,8 @@ func (c *Checker) follow(playlist string, p mediaPlaylist, since time.Time) {
 			w.listed = false
 			// RFC 8216 6.2.2: a removed segment stays for its duration plus that of the
 			// longest playlist it was in.
-			w.retained(since, w.duration+w.longest)
-			c.queue = append(c.queue, job{e.url, whyRemoved, w.until})
+			c.retained(e.url, since, w.duration+w.longest)
+			c.queue = append(c.queue, job{e.url, whyRemoved})
 		}
 	}
 }
@@ -132,7 +130,7 @@ func (c *Checker) due(now time.Time) {
 	for u, w := range c.watched {
 		if !w.recheck.IsZero() && now.After(w.recheck) {
 			delete(c.watched, u)
-			c.queue = append(c.queue, job{u, whyRetained, w.until})
+			c.queue = append(c.queue, job{u, whyRetained})
 		}
 	}
 }
@@ -170,6 +168,9 @@ func (c *Checker) drain(ctx, watch context.Context) {
 	}
 }
 
+// late says that a segment which may be gone from until on, or may not if that is zero, was asked for too late.
+func late(until, now time.Time) bool { return !until.IsZero() && now.After(until) }
+
 // fetch gets a segment, and examines it or compares it with what it was. Once the
 // watch has ended failures mean nothing: the test may have stopped the server.
 func (c *Checker) fetch(ctx, watch context.Context, j job) {
@@ -184,7 +185,7 @@ func (c *Checker) fetch(ctx, watch context.Context, j job) {
 	switch {
 	case down && (err != nil || a.status != http.StatusOK):
 		return
-	case err == nil && a.status == http.StatusNotFound && !j.until.IsZero() && now.After(j.until): // it was asked for too late
+	case err == nil && a.status == http.StatusNotFound && late(c.until[j.url], now): // the machine is busy
 		return
 	case err != nil:
 		c.found.add("segment-unavailable", j.url, now, "%v (fetched because %s)", err, j.why)
